@@ -1,0 +1,229 @@
+"""Every way a turn can fail, as one tree; each leaf says what the client is told.
+
+::
+
+    BridgeError
+    ├── RequestError                 the client's request cannot be served as it is
+    │   ├── InvalidRequest           400  invalid_request_error   (param names the field)
+    │   ├── UnknownRoute             404  unknown_url
+    │   ├── MethodNotAllowed         405  method_not_allowed
+    │   ├── UnknownModel             404  model_not_found
+    │   ├── RequestTooLarge          413  request_too_large
+    │   └── ContextTooLong           400  context_length_exceeded
+    ├── CredentialError              the bridge may not speak to Qwen for this client
+    │   ├── MissingCredentials       401  missing_qwen_credentials
+    │   ├── ExpiredCredentials       401  expired_qwen_credentials
+    │   └── AccountPending           403  qwen_account_pending
+    ├── QwenError                    Qwen answered, and the answer was no
+    │   ├── ChallengeRequired        403  qwen_challenge           (WAF page or captcha)
+    │   ├── QuotaExceeded            429  qwen_quota_exceeded
+    │   ├── TooManyStreams           429  qwen_parallel_limit
+    │   ├── ChatBusy                 409  qwen_chat_busy
+    │   ├── ParentRefused            502  qwen_parent_refused      (recovered: new chat)
+    │   ├── ChatGone                 502  qwen_chat_gone           (recovered: new chat)
+    │   ├── ContentRejected          400  content_filter
+    │   ├── EmptyAnswer              502  qwen_empty_answer
+    │   └── QwenRefused              502  qwen_refused             (anything else, with Qwen's words)
+    ├── WireError                    the connection to Qwen failed
+    │   ├── QwenUnreachable          502  qwen_unreachable         (before any request byte was read)
+    │   ├── ConnectionLost           502  qwen_connection_lost     (after the request, before a status)
+    │   ├── AnswerCutOff             502  qwen_answer_cut_off      (the stream broke before its end)
+    │   ├── AnswerUnreadable         502  qwen_answer_unreadable   (bytes that are not the protocol)
+    │   └── QwenTimeout              504  qwen_timeout
+    └── InternalError                500  bridge_internal_error    (a bug; nothing was forwarded)
+
+An error is a value as much as an exception: between calls it is raised, inside a stream it travels in
+`ResponseFailed`, at the border it becomes OpenAI's envelope (`BridgeError.envelope`). `message` is for a person and
+says what to do; it never holds a secret, a prompt, or a raw page of Qwen's.
+
+The shape of the envelope is OpenAI's `ErrorResponse`, whose four keys are all required (openai-openapi); the header
+`x-should-retry` is read by openai-python and openai-node before their own rules.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BridgeError(Exception):
+    """Base of all failures that reach a client.
+
+    `status` is the HTTP status, `type` and `code` are OpenAI's fields, `param` names the offending field of the
+    request if there is one, `retry_after` is in seconds. `should_retry` becomes `x-should-retry`: false wherever the
+    bridge has already done what a repetition could do, so that retries do not multiply.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "bridge_internal_error"
+    should_retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+    def envelope(self) -> dict[str, dict[str, str | None]]:
+        """OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+    def headers(self) -> list[tuple[str, str]]:
+        """The response headers that belong to the error: `x-should-retry`, and `retry-after` in whole seconds."""
+        headers = [("x-should-retry", "true" if self.should_retry else "false")]
+        if self.retry_after is not None:
+            headers.append(("retry-after", str(max(1, round(self.retry_after)))))
+        return headers
+
+
+class RequestError(BridgeError):
+    """The client's request cannot be served as it is."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, of the wrong type, or asks for what a web chat cannot do."""
+
+
+class UnsupportedParameter(InvalidRequest):
+    """The field is known to OpenAI, and this value of it cannot be honoured here."""
+
+    code = "unsupported_parameter"
+
+
+class UnknownRoute(RequestError):
+    status = 404
+    code = "unknown_url"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class UnknownModel(RequestError):
+    status = 404
+    code = "model_not_found"
+
+
+class RequestTooLarge(RequestError):
+    status = 413
+    code = "request_too_large"
+
+
+class ContextTooLong(RequestError):
+    code = "context_length_exceeded"
+
+
+class CredentialError(BridgeError):
+    """The bridge may not speak to Qwen for this client."""
+
+    status = 401
+    type = "authentication_error"
+    code = "qwen_credentials"
+
+
+class MissingCredentials(CredentialError):
+    code = "missing_qwen_credentials"
+
+
+class ExpiredCredentials(CredentialError):
+    code = "expired_qwen_credentials"
+
+
+class AccountPending(CredentialError):
+    status = 403
+    type = "permission_error"
+    code = "qwen_account_pending"
+
+
+class QwenError(BridgeError):
+    """Qwen answered, and the answer was no."""
+
+    status = 502
+    type = "upstream_error"
+    code = "qwen_refused"
+
+
+class ChallengeRequired(QwenError):
+    status = 403
+    type = "permission_error"
+    code = "qwen_challenge"
+
+
+class QuotaExceeded(QwenError):
+    status = 429
+    type = "insufficient_quota"
+    code = "qwen_quota_exceeded"
+
+
+class TooManyStreams(QwenError):
+    status = 429
+    type = "rate_limit_error"
+    code = "qwen_parallel_limit"
+    should_retry = True
+
+
+class ChatBusy(QwenError):
+    status = 409
+    type = "rate_limit_error"
+    code = "qwen_chat_busy"
+    should_retry = True
+
+
+class ParentRefused(QwenError):
+    code = "qwen_parent_refused"
+
+
+class ChatGone(QwenError):
+    code = "qwen_chat_gone"
+
+
+class ContentRejected(QwenError):
+    status = 400
+    type = "invalid_request_error"
+    code = "content_filter"
+
+
+class EmptyAnswer(QwenError):
+    code = "qwen_empty_answer"
+
+
+class QwenRefused(QwenError):
+    pass
+
+
+class WireError(BridgeError):
+    """The connection to Qwen failed."""
+
+    status = 502
+    type = "upstream_error"
+    code = "qwen_connection_lost"
+
+
+class QwenUnreachable(WireError):
+    code = "qwen_unreachable"
+
+
+class ConnectionLost(WireError):
+    pass
+
+
+class AnswerCutOff(WireError):
+    code = "qwen_answer_cut_off"
+
+
+class AnswerUnreadable(WireError):
+    code = "qwen_answer_unreadable"
+
+
+class QwenTimeout(WireError):
+    status = 504
+    code = "qwen_timeout"
+
+
+class InternalError(BridgeError):
+    """A bug in the bridge. The request was answered with an error and forwarded to nobody."""

@@ -1,0 +1,90 @@
+"""What the pure rooms need from outside, as protocols: time, ids, stored conversations, counters.
+
+`bridge.py` chooses the real ones; tests give a fixed clock and counted ids. Nothing here is awaited by a pure room:
+`ConversationStore` is used by `bridge.py` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since 1970, with fraction."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never jumps; for measuring and deadlines."""
+        ...
+
+
+class IdSource(Protocol):
+    def uuid(self) -> str:
+        """A new UUID in its canonical text form."""
+        ...
+
+    def token(self) -> str:
+        """A new random token of `[A-Za-z0-9]`, 24 characters: the tail of `chatcmpl-…`, `call_…`, `req_…`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where a known conversation continues: the node of Qwen's tree that holds it.
+
+    `parent_id` goes into the next request. `account` is the digest of the credentials the chat belongs to.
+    `instructions` is the digest of the system text and tool list the chat last saw. `depth` counts the turns
+    (messages that are not system) on the path; it is for people.
+    """
+
+    chat_id: str
+    parent_id: str
+    model: str
+    account: str
+    instructions: str
+    depth: int
+
+
+class ConversationStore(Protocol):
+    """Keys (hex digests of a history) → anchors. Holds hashes and ids only, never text.
+
+    One history may lie in several chats: two people say the same words, or one asks again. All are kept.
+    Implementations raise `StoreUnavailable` when the backend cannot answer; the bridge then opens new chats.
+    """
+
+    async def find(self, keys: Sequence[str]) -> dict[str, list[Anchor]]:
+        """The anchors of those keys that are known, oldest first; unknown keys are absent."""
+        ...
+
+    async def put(self, key: str, anchor: Anchor) -> None:
+        """Remember that the history `key` lies at `anchor`. Idempotent."""
+        ...
+
+    async def drop_chat(self, chat_id: str) -> int:
+        """Forget every anchor in a chat that is gone; return how many there were."""
+        ...
+
+    async def drop(self, chat_id: str, parent_id: str) -> int:
+        """Forget the anchors at a node that Qwen refused; return how many there were."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and release. Further calls raise `StoreUnavailable`."""
+        ...
+
+
+class StoreUnavailable(Exception):
+    """The store cannot answer now. Costs tokens, never correctness: the whole history goes to a new chat."""
+
+
+class Metrics(Protocol):
+    def count(self, name: str, amount: int = 1, /, **labels: str) -> None:
+        """Add to a counter. Never called per stream event."""
+        ...
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """Record one value of a distribution, in the unit the name says."""
+        ...
