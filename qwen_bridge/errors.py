@@ -4,7 +4,9 @@
 
     BridgeError
     ├── RequestError                 the client's request cannot be served as it is
-    │   ├── InvalidRequest           400  invalid_request_error   (param names the field)
+    │   ├── InvalidRequest           400  invalid_request         (param names the field)
+    │   │   ├── UnsupportedParameter 400  unsupported_parameter
+    │   │   └── EmptyArray           400  empty_array
     │   ├── UnknownRoute             404  unknown_url
     │   ├── MethodNotAllowed         405  method_not_allowed
     │   ├── UnknownModel             404  model_not_found
@@ -92,6 +94,12 @@ class UnsupportedParameter(InvalidRequest):
     """The field is known to OpenAI, and this value of it cannot be honoured here."""
 
     code = "unsupported_parameter"
+
+
+class EmptyArray(InvalidRequest):
+    """A list that needs at least one entry is empty; OpenAI has its own code for it."""
+
+    code = "empty_array"
 
 
 class UnknownRoute(RequestError):
