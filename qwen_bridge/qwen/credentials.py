@@ -1,0 +1,175 @@
+"""The values that let the bridge speak as the user's browser, and the headers made of them.
+
+The protocol notes (section 1.3) show the site's demands growing: in late 2025 cookies, `bx-umidtoken` and User-Agent
+were enough, since June 2026 the firewall wants the browser's whole header set. So the known headers are made here, and
+whatever else a browser sent (`bx-ua`, `version`, `sec-ch-ua`, …) passes through `extra` byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from qwen_bridge.errors import ExpiredCredentials, MissingCredentials
+
+_BX_VERSION = "2.5.36"  # the newest in the notes; the site does not check it against anything
+_FRAMING = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect", "cookie2"}
+)
+_ACCOUNT_CLAIMS = ("id", "sub", "user_id")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """One Qwen session, as the browser holds it. An empty string means "not given".
+
+    `token` is the JWT of the cookie `token`; it may stand in `cookies` (a whole Cookie header) instead. `extra` are
+    further request headers of the browser, names in any case.
+    """
+
+    token: str
+    cookies: str
+    bx_umidtoken: str
+    user_agent: str
+    extra: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Credentials(account={self.account!r}, missing={self.missing()!r})"
+
+    @property
+    def session(self) -> str:
+        """The JWT in use: `token`, or else the cookie of that name; `""` without either."""
+        return self.token.strip() or dict(_pairs(self.cookies)).get("token", "")
+
+    @property
+    def account(self) -> str:
+        """Sixteen hex digits that stay the same for one account, also when its token is renewed; `""` without one.
+
+        From the token's own account claim where it is a JWT, from the whole token otherwise.
+        """
+        session = self.session
+        if not session:
+            return ""
+        claims = _claims(session)
+        named = next((f"{name}:{claims[name]}" for name in _ACCOUNT_CLAIMS if _is_id(claims.get(name))), session)
+        return hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:16]
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the token ends, in seconds since 1970; None when it does not say."""
+        end = _claims(self.session).get("exp")
+        return float(end) if isinstance(end, int | float) and not isinstance(end, bool) else None
+
+    def cookie_header(self) -> str:
+        """Value of `Cookie`: the cookies in their order, and exactly one `token`, the one given by itself if any."""
+        session = self.session
+        pairs = [(name, session if name == "token" else value) for name, value in _pairs(self.cookies)]
+        unique = dict(pairs)
+        if session:
+            unique.setdefault("token", session)
+        return "; ".join(f"{name}={value}" if value or name else value for name, value in unique.items())
+
+    def missing(self) -> list[str]:
+        """The environment names of what is not there; empty when the session is complete."""
+        needs = (
+            ("QWEN_TOKEN or QWEN_COOKIES", self.session),
+            ("QWEN_BX_UMIDTOKEN", self.bx_umidtoken.strip()),
+            ("QWEN_USER_AGENT", self.user_agent.strip()),
+        )
+        return [name for name, value in needs if not value]
+
+    def require(self, now: float) -> None:
+        """Raise what stands against using this session; `now` is in seconds since 1970.
+
+        Raises `MissingCredentials`, which names every way to set each missing value, or `ExpiredCredentials`.
+        """
+        missing = self.missing()
+        if missing:
+            ways = "; ".join(_ways(name) for name in missing)
+            raise MissingCredentials(
+                f"The bridge has no complete Qwen session. Open https://chat.qwen.ai in your browser through this "
+                f"proxy and it learns what it needs, or set {ways}."
+            )
+        end = self.expires_at
+        if end is not None and end <= now:
+            raise ExpiredCredentials(
+                "The Qwen session has expired. Sign in at https://chat.qwen.ai and give the bridge the new cookies: "
+                f"set {_ways('QWEN_TOKEN or QWEN_COOKIES')}."
+            )
+
+
+def request_headers(
+    credentials: Credentials, *, origin: str, referer_chat_id: str | None, request_id: str
+) -> list[tuple[str, str]]:
+    """The request headers of one call, lower case, without `host` and framing.
+
+    `origin` is scheme and host without a slash; `referer_chat_id` the chat a call is about, None for the others
+    (models, new chat): only a call about a chat asks the servers on the way not to hold its answer back. `extra` may
+    add names, never replace one, except `bx-v`. `accept-encoding: identity` because a compressed stream arrives in
+    lumps.
+    """
+    chat = f"c/{referer_chat_id}" if referer_chat_id else ""
+    headers = [
+        ("accept", "application/json"),
+        ("accept-encoding", "identity"),
+        ("content-type", "application/json"),
+        ("source", "web"),
+        ("x-request-id", request_id),
+        ("user-agent", _one_line(credentials.user_agent)),
+        ("origin", origin),
+        ("referer", f"{origin}/{chat}"),
+        ("bx-umidtoken", _one_line(credentials.bx_umidtoken)),
+        ("cookie", credentials.cookie_header()),
+    ]
+    if referer_chat_id:
+        headers.append(("x-accel-buffering", "no"))
+    headers = [(name, value) for name, value in headers if value]
+    taken = {name for name, _ in headers} | _FRAMING
+    added = [(name.lower(), _one_line(value)) for name, value in credentials.extra if name.lower() not in taken]
+    if all(name != "bx-v" for name, _ in added):
+        added.append(("bx-v", _BX_VERSION))
+    return headers + added
+
+
+def _ways(name: str) -> str:
+    """`QWEN_TOKEN or QWEN_COOKIES` to every place where one of them can be set."""
+    names = name.split(" or ")
+    options = " or ".join(f"`--set {each.lower()}=…`" for each in names)
+    keys = " or ".join(f"`{each.removeprefix('QWEN_').lower()}`" for each in names)
+    return f"{name} in the environment, {options} for mitmproxy, or {keys} in config.toml"
+
+
+def _pairs(cookies: str) -> Sequence[tuple[str, str]]:
+    """A Cookie header as pairs. Line ends, which a paste brings in, separate like semicolons; no value can hold one."""
+    cookies = re.sub(r"\A\s*cookie:", "", cookies, flags=re.IGNORECASE)
+    parts = (part.strip() for part in re.split(r"[;\r\n]", cookies))
+    pairs = (part.partition("=") for part in parts if part)
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The payload of a JWT, unverified: it is the user's own. Empty for anything else."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        value = orjson.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, Base64Error):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+
+
+def _one_line(value: str) -> str:
+    """No header may carry a line end."""
+    return " ".join(value.split("\n")).replace("\r", "").strip()
