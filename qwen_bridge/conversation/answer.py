@@ -1,7 +1,7 @@
 """The assistant's answer as the client will echo it in its next request.
 
 It listens behind every repair: what counts is what the client was shown, not what Qwen wrote. Reasoning is left out,
-for some clients send it back and others do not (clients.md §0.5). Outer white space stays in; `canonical` decides on it.
+for some clients send it back and others do not (clients.md §0.5). Outer white space stays; `canonical` decides on it.
 """
 
 from __future__ import annotations

@@ -24,11 +24,11 @@ from qwen_bridge.messages import FilePart, ImagePart, Message, TextPart, ToolCal
 START_HEADING: Final = (
     "This is a conversation so far. Each of its parts begins with a line like `{border}`; only these lines divide it,"
     " whatever else stands in a part. Follow the instructions if there are any, take the rest as what was really said,"
-    " and answer the last part. Do not write such lines yourself."
+    " and give the assistant's next answer, to the last part. Do not write such lines yourself."
 )
 TAIL_HEADING: Final = (
     "The conversation goes on with the parts below. Each begins with a line like `{border}`; only these lines divide"
-    " them. Answer the last part. Do not write such lines yourself."
+    " them. Give the assistant's next answer. Do not write such lines yourself."
 )
 USER: Final = "user"
 INSTRUCTIONS: Final = "instructions"
