@@ -1,0 +1,211 @@
+"""The composition root: settings, store, client and clock become exchanges.
+
+This is where effects are chosen and awaited. A front end (`proxy`) hands in a client's call, gets an `Exchange` or a
+whole answer, asks for the next question to Qwen, and reports what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import secrets
+import ssl
+import string
+import time
+import uuid
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import structlog
+
+from qwen_bridge.catalog import Catalog
+from qwen_bridge.conversation.anchors import AnchorBook
+from qwen_bridge.conversation.keys import Scope
+from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
+from qwen_bridge.exchange.exchange import Exchange, Terms
+from qwen_bridge.exchange.question import Manner, Question
+from qwen_bridge.exchange.reply import whole
+from qwen_bridge.ports import Anchor, Clock, ConversationStore, IdSource, StoreUnavailable
+from qwen_bridge.qwen.credentials import Credentials
+from qwen_bridge.recovery.policy import RecoveryPolicy
+from qwen_bridge.settings import Settings
+from qwen_bridge.store.memory import MemoryStore
+from qwen_bridge.store.sqlite import SQLiteStore
+from qwen_bridge.surfaces.chat_completions.surface import ChatCompletions as ChatCompletionsSurface
+from qwen_bridge.surfaces.models import list_body, one_body
+from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route
+from qwen_bridge.surfaces.surface import AnswerHead
+from qwen_bridge.upstream.client import QwenClient
+
+log = structlog.get_logger("qwen_bridge")
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class RandomIds:
+    """Ids from the operating system's random source."""
+
+    def uuid(self) -> str:
+        return str(uuid.uuid4())
+
+    def token(self) -> str:
+        return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client sent, whole. Header names are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Bridge:
+    """Everything behind the front end, for one configuration. Close it with `aclose`."""
+
+    def __init__(
+        self, settings: Settings, store: ConversationStore, client: QwenClient, clock: Clock, ids: IdSource
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._client = client
+        self._clock = clock
+        self._ids = ids
+        self._book = AnchorBook()
+        self._surface = ChatCompletionsSurface()
+        self._catalog = Catalog(client, clock, settings.model_aliases, settings.model)
+        self._terms = Terms(
+            policy=RecoveryPolicy(attempts=settings.attempts, patience=settings.patience),
+            first_byte=settings.first_byte_timeout,
+            idle=settings.idle_timeout,
+            keepalive=settings.keepalive,
+            jitter=random.random,  # spreads the retries of many clients; nobody gains from guessing it
+        )
+        self._manner = Manner(settings.upstream, settings.message_limit, settings.parent_from, settings.thinking)
+        self._credentials = credentials(settings)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, tls: ssl.SSLContext | bool = True) -> Self:
+        """The bridge for `settings` with the real clock, ids, client and store.
+
+        A store that cannot be opened is reported and replaced by memory: conversations then start anew after a
+        restart, which costs tokens and nothing else.
+        """
+        clock, ids = SystemClock(), RandomIds()
+        store: ConversationStore = MemoryStore(clock)
+        if settings.store == "sqlite":
+            try:
+                store = SQLiteStore(settings.state / "conversations.sqlite3", clock)
+            except StoreUnavailable as error:
+                log.warning("conversations are kept in memory only", reason=str(error))
+        return cls(settings, store, QwenClient(settings.upstream, clock, ids, tls), clock, ids)
+
+    async def open(self, call: Call, request_id: str) -> Exchange | Sequence[Effect]:
+        """Read a call. Returns the exchange it begins, or the whole answer when none is needed.
+
+        Raises `BridgeError` for a call that cannot be served.
+        """
+        match route(call.method, call.path):
+            case ChatCompletions():
+                return await self._begin(call, request_id)
+            case ListModels():
+                cards = await self._catalog.cards(self._credentials)
+                return whole(200, list_body(cards), (("x-request-id", request_id),))
+            case GetModel(name):
+                card = await self._catalog.card(self._credentials, name)
+                return whole(200, one_body(card), (("x-request-id", request_id),))
+            case Preflight(methods):
+                return whole(204, b"", (("allow", ", ".join(methods)), ("x-request-id", request_id)))
+
+    async def ask(self, exchange: Exchange) -> Ask:
+        """The next request to Qwen for this exchange; opens a chat where one is needed. Raises `BridgeError`."""
+        question = exchange.question
+        self._credentials.require(self._clock.now())
+        if question.plan is None:
+            question.decide(await self._anchors(question.lookups))
+            if question.anchor is not None:
+                self._book.claim(question.anchor)
+        if question.needs_chat:
+            question.opened(await self._client.open_chat(self._credentials, question.scope.model, question.title))
+        return question.ask(self._credentials)
+
+    def remember(self, effect: Commit | Forget) -> None:
+        """Carry out a memory effect: at once in memory, soon in the store."""
+        match effect:
+            case Commit(key, anchor):
+                self._book.put(key, anchor)
+                self._later(self._store.put(key, anchor))
+            case Forget(anchor, whole_chat) if whole_chat:
+                self._book.drop_chat(anchor.chat_id)
+                self._later(self._store.drop_chat(anchor.chat_id))
+            case Forget(anchor, _):
+                self._book.drop(anchor.chat_id, anchor.parent_id)
+                self._later(self._store.drop(anchor.chat_id, anchor.parent_id))
+
+    def request_id(self) -> str:
+        """A new id for `x-request-id`."""
+        return f"req_{self._ids.token()}"
+
+    async def aclose(self) -> None:
+        """Let what is being written be written, then close store and client."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._store.close()
+        await self._client.aclose()
+
+    async def _begin(self, call: Call, request_id: str) -> Exchange:
+        request = self._surface.parse(call.body)
+        self._credentials.require(self._clock.now())
+        scope = Scope(
+            client=hashlib.sha256(call.headers.get("authorization", "").encode()).hexdigest(),
+            account=self._credentials.account,
+            model=await self._catalog.resolve(self._credentials, request.model),
+        )
+        question = Question(request, scope, self._manner, self._clock, self._ids)
+        head = AnswerHead(self._surface.id_prefix + self._ids.token(), int(self._clock.now()), request.model)
+        return Exchange(self._surface, head, question, self._terms, request_id)
+
+    async def _anchors(self, keys: Sequence[str]) -> Mapping[str, Sequence[Anchor]]:
+        """What is known of `keys`: from memory when that holds the deepest of them, otherwise from the store too."""
+        if not keys:
+            return {}
+        found = self._book.find(keys)
+        if keys[0] in found:
+            return found
+        try:
+            self._book.merge(await self._store.find(keys))
+        except StoreUnavailable as error:
+            log.warning("the conversation store cannot answer", reason=str(error))
+        return self._book.find(keys)
+
+    def _later(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _quietly(work: Coroutine[Any, Any, object]) -> None:
+    try:
+        await work
+    except StoreUnavailable as error:
+        log.warning("the conversation store cannot be written", reason=str(error))
+
+
+def credentials(settings: Settings) -> Credentials:
+    """The credentials that the settings hold, complete or not."""
+    secret = (settings.token, settings.cookies, settings.bx_umidtoken)
+    token, cookies, umid = ("" if value is None else value.get_secret_value() for value in secret)
+    return Credentials(token=token, cookies=cookies, bx_umidtoken=umid, user_agent=settings.user_agent or "")

@@ -1,0 +1,190 @@
+"""The addon: hooks, each a few lines, each under the guard.
+
+`-s` scripts stand before mitmproxy's own `NextLayer` and `TlsConfig` in the chain, so `next_layer` asks the built-in
+first and then takes over what it made. Lifecycle hooks are plain functions: mitmproxy cannot reload a script whose
+`done` is a coroutine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import ssl
+from typing import Any
+
+import structlog
+from mitmproxy import ctx, exceptions, http
+from mitmproxy.addonmanager import Loader
+from mitmproxy.connection import Client
+from mitmproxy.proxy import commands, layer, layers
+from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+from qwen_bridge.bridge import Bridge
+from qwen_bridge.errors import InternalError
+from qwen_bridge.observe.logs import configure
+from qwen_bridge.proxy.guard import Guard, fail_closed
+from qwen_bridge.proxy.options import PREFIX, add_options, read_options
+from qwen_bridge.proxy.rewrite import error_response
+from qwen_bridge.proxy.stream import BridgeHttpLayer, Desk
+from qwen_bridge.proxy.turn import Turn
+from qwen_bridge.settings import Settings
+
+log = structlog.get_logger("qwen_bridge")
+
+_TLS_OPTIONS = {"ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_upstream_trusted_confdir"}
+
+STREAMS_PER_CLIENT = 1000
+"""Connections to Qwen for one client connection. mitmproxy allows five, and one HTTP/2 client carries many streams."""
+
+
+class BridgeAddon:
+    """Everything the bridge does inside mitmproxy, for `addons = [BridgeAddon()]`."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, Turn] = {}
+        self._bridge: Bridge | None = None
+        self._desk: Desk | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # -- options ----------------------------------------------------------------------------------------------------
+
+    def load(self, loader: Loader) -> None:
+        configure()
+        add_options(loader)
+
+    def configure(self, updated: set[str]) -> None:
+        self._stay_lazy()
+        if any(name.startswith(PREFIX) for name in updated) or updated & _TLS_OPTIONS:
+            self._rebuild(read_options(ctx.options))
+
+    @fail_closed
+    def running(self) -> None:
+        unknown = sorted(name for name in ctx.options.deferred if name.startswith(PREFIX))
+        if unknown:
+            # mitmproxy forgives options nobody knows; a setting that silently does nothing is worse than a stop.
+            log.error(f"no such setting: {', '.join(unknown)}")
+
+    def done(self) -> None:
+        self._retire()
+
+    # -- connections ------------------------------------------------------------------------------------------------
+
+    @fail_closed
+    def client_connected(self, client: Client) -> None:
+        for handler in ctx.master.addons.get("proxyserver").connections.values():
+            if handler.client is client:
+                handler.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(STREAMS_PER_CLIENT))
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        try:
+            self._next_layer(nextlayer)
+        except exceptions.AddonHalt:
+            raise
+        except Exception:
+            # Without our layer the request would be nobody's; a connection that stays silent is the safe failure.
+            log.exception("no layer could be chosen; the connection is closed")
+            nextlayer.layer = _Refuse(nextlayer.context)
+
+    @fail_closed
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        address = data.server.address
+        if self._desk is None or not self._desk.guard.may_connect((data.server.sni, address[0] if address else None)):
+            data.server.error = "qwen-bridge opens no connection to OpenAI"
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    @fail_closed
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if self._unclaimed(flow):
+            flow.request.stream = False
+
+    @fail_closed
+    def request(self, flow: http.HTTPFlow) -> None:
+        if flow.response is None and self._unclaimed(flow):
+            flow.response = error_response(
+                InternalError("This request for OpenAI passed the bridge by and was stopped. Please report it.")
+            )
+
+    async def qwen_bridge_attempt(self, flow: http.HTTPFlow) -> None:
+        """Our own hook: a stream waits for what comes next. Without an order it answers with an error."""
+        turn = self._turns.get(flow.id)
+        if turn is None:
+            return
+        try:
+            await turn.advance()
+        except Exception:
+            log.exception("an attempt failed; nothing was forwarded", request_id=turn.request_id)
+
+    @fail_closed
+    def response(self, flow: http.HTTPFlow) -> None:
+        self._over(flow)
+
+    @fail_closed
+    def error(self, flow: http.HTTPFlow) -> None:
+        turn = self._over(flow)
+        if turn is not None:
+            turn.left()
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _next_layer(self, nextlayer: layer.NextLayer) -> None:
+        context = nextlayer.context
+        desk = self._desk
+        if desk is None:
+            raise exceptions.AddonHalt
+        address = context.server.address
+        inside_tunnel = address is not None and not isinstance(context.client.proxy_mode, ReverseMode)
+        if nextlayer.layer is None and inside_tunnel:
+            names = (address[0] if address else None, context.client.sni)
+            if desk.guard.tunnels(names):
+                nextlayer.layer = layers.TCPLayer(context, ignore=not ctx.options.show_ignored_hosts)
+                return
+        ctx.master.addons.get("nextlayer").next_layer(nextlayer)
+        for made in context.layers:
+            if type(made) is HttpLayer:
+                BridgeHttpLayer.take_over(made, desk)
+
+    def _unclaimed(self, flow: http.HTTPFlow) -> bool:
+        """Whether a flow is for OpenAI and no stream of ours answers it. No guard, no passage."""
+        return flow.id not in self._turns and (self._desk is None or self._desk.guard.is_openai(flow))
+
+    def _over(self, flow: http.HTTPFlow) -> Turn | None:
+        return self._turns.pop(flow.id, None)
+
+    def _stay_lazy(self) -> None:
+        """An eager mitmproxy connects to OpenAI for its certificate before it has read the request."""
+        if ctx.options.connection_strategy != "lazy":
+            ctx.options.update(connection_strategy="lazy")
+
+    def _rebuild(self, settings: Settings) -> None:
+        self._retire()
+        bridge = Bridge.from_settings(settings, _tls(ctx.options))
+        self._bridge = bridge
+        tick = min(1.0, settings.keepalive / 4, settings.first_byte_timeout / 4, settings.idle_timeout / 4)
+        self._desk = Desk(Guard(settings), self._turns, lambda: Turn(bridge), max(tick, 0.02))
+
+    def _retire(self) -> None:
+        """Close the bridge of the former settings once what it still writes is written."""
+        old, self._bridge = self._bridge, None
+        if old is not None:
+            task = asyncio.get_running_loop().create_task(old.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+class _Refuse(layer.Layer):
+    """Closes the client's connection at the first event."""
+
+    def _handle_event(self, _event: Any) -> layer.CommandGenerator[None]:
+        yield commands.CloseConnection(self.context.client)
+
+
+def _tls(options: Any) -> ssl.SSLContext | bool:
+    """The trust that mitmproxy's own options give to upstream servers, for our calls beside the stream."""
+    if options.ssl_insecure:
+        return False
+    return ssl.create_default_context(
+        cafile=options.ssl_verify_upstream_trusted_ca, capath=options.ssl_verify_upstream_trusted_confdir
+    )

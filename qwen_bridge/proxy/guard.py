@@ -1,0 +1,121 @@
+"""Which traffic is the bridge's, and what must never be connected.
+
+Three barriers stand behind one another, because each can only be as good as the hook or layer that carries it: the
+stream claims a request by itself (`claims`), the hooks refuse a request for OpenAI that no stream has claimed
+(`is_openai`), and the connection to an OpenAI host is refused when it is opened (`may_connect`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import structlog
+from mitmproxy import exceptions, http
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+from qwen_bridge.errors import InternalError
+from qwen_bridge.proxy.rewrite import error_response
+from qwen_bridge.settings import Settings
+
+log = structlog.get_logger("qwen_bridge")
+
+
+class Guard:
+    """The border for one configuration. Pure: it looks at names and modes, and connects nothing itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._openai = frozenset(settings.openai_hosts)
+        self._qwen = settings.upstream_host
+        self.upstream = settings.upstream
+        self.address = (settings.upstream_host, settings.upstream_port)
+        self.tls = settings.upstream_tls
+        self.request_limit = settings.request_limit
+
+    def claims(self, context: Context, request: http.Request) -> bool:
+        """Whether a request is the bridge's to answer.
+
+        It is when it came to the proxy as to a server (origin form in regular mode, or reverse mode: that is the base
+        URL), or when any name it gives for its destination is OpenAI's.
+        """
+        if request.method == "CONNECT":
+            return False
+        # An explicit proxy gets absolute URLs; a bare path means that the proxy itself was meant.
+        inside_tunnel = context.server.address is not None
+        if isinstance(context.client.proxy_mode, ReverseMode) or not (request.host or inside_tunnel):
+            return True
+        return self._any_openai(_names(context, request))
+
+    def is_openai(self, flow: http.HTTPFlow) -> bool:
+        """Whether a flow names OpenAI as its destination in any way."""
+        request = flow.request
+        names = (request.host, request.pretty_host, flow.client_conn.sni, *(flow.server_conn.address or ())[:1])
+        return self._any_openai(names)
+
+    def may_connect(self, names: Iterable[str | None]) -> bool:
+        """Whether a connection to a server of these names (address, SNI) may be opened at all."""
+        return not self._any_openai(names)
+
+    def tunnels(self, names: Iterable[str | None]) -> bool:
+        """Whether a connection to these names is none of ours and passes undecrypted."""
+        known = [_plain(name) for name in names if name]
+        return bool(known) and not any(name in self._openai or name == self._qwen for name in known)
+
+    def _any_openai(self, names: Iterable[str | None]) -> bool:
+        return any(_plain(name) in self._openai for name in names if name)
+
+
+def fail_closed(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a hook of the addon so that nothing it raises reaches mitmproxy, which would go on as if nothing happened.
+
+    A flow that was to be answered is answered with an `InternalError`, and the exception goes to the log. mitmproxy's
+    own control exceptions pass.
+    """
+    if inspect.iscoroutinefunction(hook):
+
+        @functools.wraps(hook)
+        async def guarded_async(self: Any, *args: Any) -> Any:
+            with _closing(hook.__name__, args):
+                return await hook(self, *args)
+
+        return guarded_async
+
+    @functools.wraps(hook)
+    def guarded(self: Any, *args: Any) -> Any:
+        with _closing(hook.__name__, args):
+            return hook(self, *args)
+
+    return guarded
+
+
+@contextlib.contextmanager
+def _closing(name: str, args: tuple[Any, ...]) -> Iterator[None]:
+    try:
+        yield
+    except (exceptions.AddonHalt, exceptions.OptionsError):
+        raise
+    except Exception:
+        # Whatever it was: the one thing that must not happen is that mitmproxy goes on with the original request.
+        log.exception("a hook failed; nothing was forwarded", hook=name)
+        for flow in args:
+            if isinstance(flow, http.HTTPFlow) and flow.response is None:
+                flow.response = error_response(crash())
+
+
+def crash() -> InternalError:
+    """What the client is told about a bug of ours."""
+    return InternalError("The bridge failed on this request. Nothing was forwarded. See its log, and please report it.")
+
+
+def _names(context: Context, request: http.Request) -> tuple[str | None, ...]:
+    address = context.server.address[0] if context.server.address else None
+    return (request.host, request.pretty_host, context.client.sni, address)
+
+
+def _plain(name: str) -> str:
+    """A host name as it is compared: lower case, no trailing dot, no brackets."""
+    return name.lower().rstrip(".").strip("[]")

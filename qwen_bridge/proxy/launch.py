@@ -1,0 +1,55 @@
+"""mitmdump or mitmweb with the bridge in it, for the command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mitmproxy import ctx, exceptions, options
+from mitmproxy.tools import cmdline
+from mitmproxy.tools.dump import DumpMaster
+from mitmproxy.tools.main import run
+from mitmproxy.tools.web.master import WebMaster
+
+from qwen_bridge.proxy.addon import BridgeAddon
+
+
+class _Announce:
+    """Says that the bridge is up, once its ports are open: it stands behind mitmproxy's own server in the chain."""
+
+    def __init__(self, announce: Callable[[Path], None]) -> None:
+        self._announce = announce
+
+    def running(self) -> None:
+        if all(server.is_running for server in ctx.master.addons.get("proxyserver").servers):
+            self._announce(Path(ctx.options.confdir).expanduser())
+
+
+def launch(arguments: Sequence[str], *, web: bool, announce: Callable[[Path], None]) -> None:
+    """Run mitmdump, or mitmweb, until it is ended. `arguments` are mitmproxy's own; `announce` is called when it is up,
+    with the folder of its certificate authority.
+
+    Exits with status 1 and a sentence when the settings cannot be used or a port cannot be opened.
+    """
+    # A line for each connection says nothing that our own line for each turn does not.
+    logging.getLogger("mitmproxy.proxy.server").setLevel(logging.WARNING)
+
+    class Dump(DumpMaster):
+        def __init__(self, opts: options.Options) -> None:
+            super().__init__(opts)
+            self.addons.add(BridgeAddon(), _Announce(announce))
+
+    class Web(WebMaster):
+        def __init__(self, opts: options.Options) -> None:
+            super().__init__(opts)
+            self.addons.add(BridgeAddon(), _Announce(announce))
+
+    try:
+        if web:
+            run(Web, cmdline.mitmweb, arguments)
+        else:
+            run(Dump, cmdline.mitmdump, arguments)
+    except exceptions.OptionsError as error:
+        sys.exit(str(error))

@@ -1,0 +1,79 @@
+"""Settings as mitmproxy options: one option `qwen_NAME` for each field, made from the same table.
+
+mitmproxy's types are few, and `--set` knows no floats and no choices (`optmanager._parse_setval`); numbers with a
+fraction, lists and mappings are therefore text options, and the settings themselves check every value. A secret's
+option shows nothing until it is set, so that `--options` prints no credentials.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from mitmproxy import exceptions
+from mitmproxy.addonmanager import Loader
+from mitmproxy.options import Options
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from qwen_bridge.settings import Settings, SettingsError
+
+PREFIX = "qwen_"
+
+
+def add_options(loader: Loader) -> None:
+    """Declare every option, its default being what environment and TOML file say now.
+
+    Raises `OptionsError` when those cannot be used, which ends mitmproxy with the sentence.
+    """
+    settings = _loaded({})
+    for name, field in Settings.model_fields.items():
+        loader.add_option(
+            PREFIX + name, _typespec(field), _shown(getattr(settings, name)), field.description or "", _choices(field)
+        )
+
+
+def read_options(options: Options) -> Settings:
+    """The settings in force. Raises `OptionsError` with one line for every option that cannot be used."""
+    chosen = {}
+    for name in Settings.model_fields:
+        # An option that nobody touched leaves the decision to environment and file, whose types are their own.
+        if options._options[PREFIX + name].has_changed():
+            chosen[name] = getattr(options, PREFIX + name)
+    return _loaded(chosen)
+
+
+def _loaded(chosen: dict[str, Any]) -> Settings:
+    try:
+        return Settings.load(chosen)
+    except SettingsError as error:
+        lines = "\n".join(f"  {PREFIX}{line}" for line in str(error).splitlines())
+        raise exceptions.OptionsError(f"qwen-bridge cannot use its settings:\n{lines}") from None
+
+
+def _typespec(field: FieldInfo) -> Any:
+    if field.annotation is bool or field.annotation is int:
+        return field.annotation
+    optional = typing.get_origin(field.annotation) in (types.UnionType, typing.Union)
+    return typing.Optional[str] if optional else str  # noqa: UP045  (mitmproxy compares with this very form)
+
+
+def _choices(field: FieldInfo) -> Sequence[str] | None:
+    return typing.get_args(field.annotation) if typing.get_origin(field.annotation) is Literal else None
+
+
+def _shown(value: object) -> object:
+    """A setting's value in a form that `Settings` reads back to the same."""
+    match value:
+        case SecretStr():
+            return None
+        case Path() | float():
+            return str(value)
+        case tuple():
+            return ",".join(value)
+        case dict():
+            return ",".join(f"{name}={target}" for name, target in value.items())
+    return value

@@ -1,0 +1,75 @@
+"""Between mitmproxy's requests and responses and the bridge's own words for them."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from mitmproxy import http
+
+from qwen_bridge.bridge import Call
+from qwen_bridge.errors import BridgeError
+from qwen_bridge.exchange.effects import Ask, Begin, Data, Headers
+from qwen_bridge.exchange.reply import refusal
+
+
+def call_of(request: http.Request) -> Call:
+    """The client's request as the bridge reads it, its content encoding undone."""
+    return Call(request.method, request.path, dict(decoded(request.headers)), request.get_content(strict=False) or b"")
+
+
+def aim(request: http.Request, ask: Ask, upstream: str) -> None:
+    """Turn a client's request into the question to Qwen, in place. Of the client's own headers nothing stays."""
+    target = urlsplit(upstream)
+    request.method, request.path = ask.method, ask.path
+    request.headers = http.Headers([(b"host", target.netloc.encode()), *encoded(ask.headers)])
+    request.scheme = target.scheme
+    request.data.host, request.data.port = target.hostname or "", target.port or default_port(target.scheme)
+    request.authority = target.netloc if request.is_http2 or request.is_http3 else ""
+    request.content = ask.body  # sets content-length, without which an HTTP/1.1 server reads no body
+    request.trailers = None
+
+
+def head_of(begin: Begin, http_version: str) -> http.Response:
+    """A response without its body, framed for the client's version of HTTP.
+
+    A body of unknown length is chunked in HTTP/1.1, ends with the connection in 1.0, and needs nothing in HTTP/2.
+    """
+    fields = encoded(begin.headers)
+    framed = begin.status == HTTPStatus.NO_CONTENT or any(name == b"content-length" for name, _ in fields)
+    if not framed and http_version == "HTTP/1.1":
+        fields.append((b"transfer-encoding", b"chunked"))
+    return http.Response(
+        http_version=b"HTTP/1.1",
+        status_code=begin.status,
+        reason=HTTPStatus(begin.status).phrase.encode(),
+        headers=http.Headers(fields),
+        content=None,
+        trailers=None,
+        timestamp_start=time.time(),
+        timestamp_end=None,
+    )
+
+
+def error_response(error: BridgeError) -> http.Response:
+    """The error as a whole response, for the places where a hook has to give one."""
+    effects = refusal(error)
+    response = head_of(next(effect for effect in effects if isinstance(effect, Begin)), "HTTP/1.1")
+    response.content = b"".join(effect.chunk for effect in effects if isinstance(effect, Data))
+    return response
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Header text to bytes; a character that no header may carry becomes a question mark."""
+    return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
+
+
+def decoded(headers: http.Headers) -> Headers:
+    """Header bytes to text, names in lower case."""
+    return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers.fields)
+
+
+def default_port(scheme: str) -> int:
+    """The port that a URL of this scheme leaves out."""
+    return 443 if scheme == "https" else 80

@@ -1,0 +1,338 @@
+"""Our way through mitmproxy's HTTP layer: the only file that leans on mitmproxy's internals.
+
+The addon API cannot retry before the first byte, answer a refused connection in OpenAI's form, end a broken stream
+legally, speak by timer, or hear of the client's leaving while nothing is sent. All of it is possible one floor below,
+in a subclass of `HttpStream`. `tests/proxy/test_internals.py` proves every internal used here against the pinned
+mitmproxy line; when that test fails, this file is what has to change.
+
+A stream of ours, from the complete request on::
+
+    between ──attempt: Ask──▶ await_head ──▶ relay ──▶ between | done
+       ▲                          │            │
+       └───── Again(delay) ───────┴────────────┘
+
+`between` has no connection to Qwen that could still speak. A stream that is not ours is mitmproxy's own, unchanged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from mitmproxy import flow, http
+from mitmproxy.connection import Connection, Server
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    GetHttpConnection,
+    HttpLayer,
+    HttpStream,
+    SendHttp,
+    validate_request,
+)
+from mitmproxy.proxy.layers.http._events import (
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import (
+    HttpErrorHook,
+    HttpRequestHeadersHook,
+    HttpRequestHook,
+    HttpResponseHeadersHook,
+)
+
+from qwen_bridge.errors import InvalidRequest, QwenUnreachable, RequestTooLarge
+from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget
+from qwen_bridge.exchange.reply import refusal
+from qwen_bridge.proxy.guard import Guard
+from qwen_bridge.proxy.rewrite import aim, call_of, decoded, head_of
+from qwen_bridge.proxy.turn import Turn
+
+type Commands = layer.CommandGenerator[None]
+
+
+@dataclass
+class QwenBridgeAttemptHook(commands.StartHook):
+    """The stream waits for the addon to find out what comes next (`Turn.advance`)."""
+
+    name = "qwen_bridge_attempt"
+    flow: http.HTTPFlow
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the streams of one configuration share. `turns` is the addon's: flow id → turn, while the flow lives."""
+
+    guard: Guard
+    turns: dict[str, Turn]
+    new_turn: Callable[[], Turn]
+    tick: float
+
+
+class AskQwen(GetHttpConnection):
+    """A connection wanted by a stream of ours; the layer treats it a little differently."""
+
+
+class BridgeHttpLayer(HttpLayer):
+    """mitmproxy's HTTP layer with our streams in it."""
+
+    desk: Desk
+
+    @classmethod
+    def take_over(cls, http_layer: HttpLayer, desk: Desk) -> None:
+        """Turn a layer that mitmproxy has just made, and wired into its stack, into ours."""
+        http_layer.__class__ = cls
+        cast(BridgeHttpLayer, http_layer).desk = desk
+
+    def make_stream(self, stream_id: int) -> Commands:
+        stream = BridgeStream(self.context.fork(), stream_id)
+        stream.desk, stream.http_layer = self.desk, self
+        self.streams[stream_id] = stream
+        yield from self.event_to_child(stream, events.Start())
+
+    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> Commands:
+        if not isinstance(event, AskQwen):
+            yield from super().get_connection(event, reuse=reuse)
+            return
+        for connection in self.connections:
+            # mitmproxy answers every later request with the first failure; a retry wants a new try.
+            if isinstance(connection, Server) and connection.error and not connection.connected:
+                connection.error = None
+        for command in super().get_connection(event, reuse=reuse):
+            if isinstance(command, commands.OpenConnection):
+                # A retry needs a connection of its own, or mitmproxy's HTTP/2 client would reuse the stream's id.
+                command.connection.alpn_offers = [b"http/1.1"]
+            yield command
+
+    def silence(self, connection: Connection) -> None:
+        """Let nothing that `connection` still brings reach a stream: it may be on its next attempt already."""
+        self.connections[connection] = _Silence(self.context.fork())
+
+
+class _Silence(layer.Layer):
+    """Takes every event and says nothing."""
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        yield from ()
+
+
+class BridgeStream(HttpStream):
+    """One request of a client. `turn` is None for a request that is not ours."""
+
+    desk: Desk
+    http_layer: BridgeHttpLayer
+    turn: Turn | None = None
+    _retry: commands.RequestWakeup | None = None
+    _oversized = False
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        if isinstance(event, events.Wakeup):
+            yield from self._woken(event)
+        else:
+            yield from super()._handle_event(event)
+
+    # -- the client's request ---------------------------------------------------------------------------------------
+
+    def state_wait_for_request_headers(self, event: RequestHeaders) -> Commands:
+        if self.desk.guard.claims(self.context, event.request):
+            self.turn = self.desk.new_turn()
+        yield from super().state_wait_for_request_headers(event)
+
+    def start_request_stream(self) -> Commands:
+        if self.turn is None:
+            yield from super().start_request_stream()
+        else:
+            # Streaming would send the body on as it comes; ours is read whole first, whatever an option says.
+            self.flow.request.stream = False
+            self.client_state = self.state_consume_request_body
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        if self.turn is None:
+            return (yield from super().check_body_size(request))
+        return False
+
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        if self.turn is None or not request:
+            return (yield from super().check_invalid(request))
+        reason = validate_request(self.mode, self.flow.request, self.context.options.validate_inbound_headers)
+        if reason is None:
+            return False
+        # Where the request ends is in doubt, so nothing more is read from this connection.
+        yield HttpRequestHeadersHook(self.flow)
+        yield from self._perform(refusal(InvalidRequest(f"{reason} Send a well-formed HTTP request.")))
+        yield commands.CloseConnection(self.context.client)
+        self.client_state = self.server_state = self.state_errored
+        return True
+
+    def state_consume_request_body(self, event: events.Event) -> Commands:
+        if self.turn is None:
+            yield from super().state_consume_request_body(event)
+        elif isinstance(event, RequestData):
+            self._consume(event.data)
+        elif isinstance(event, RequestEndOfMessage):
+            yield from self._request_complete(self.turn)
+
+    def _consume(self, data: bytes) -> None:
+        if len(self.request_body_buf) + len(data) > self.desk.guard.request_limit:
+            self._oversized = True
+            self.request_body_buf.clear()
+        if not self._oversized:
+            self.request_body_buf += data
+
+    def _request_complete(self, turn: Turn) -> Commands:
+        self.flow.request.timestamp_end = time.time()
+        self.flow.request.data.content = bytes(self.request_body_buf)
+        self.request_body_buf.clear()
+        self.client_state = self.state_done
+        self.server_state = self.state_between
+        self.desk.turns[self.flow.id] = turn
+        yield HttpRequestHook(self.flow)
+        if (yield from self.check_killed(True)):
+            return
+        if self.flow.response:
+            # Another addon has answered: its answer stands, and goes out the way mitmproxy sends such answers.
+            yield HttpResponseHeadersHook(self.flow)
+            if not (yield from self.check_killed(True)):
+                yield from self.send_response()
+            return
+        if self._oversized:
+            limit = self.desk.guard.request_limit
+            error = RequestTooLarge(f"The request is larger than {limit:,} bytes. Send less history at once.")
+            yield from self._perform(refusal(error))
+            return
+        turn.call = call_of(self.flow.request)
+        yield commands.RequestWakeup(self.desk.tick)
+        yield from self._attempt(turn)
+
+    # -- towards Qwen -----------------------------------------------------------------------------------------------
+
+    def _attempt(self, turn: Turn) -> Commands:
+        yield QwenBridgeAttemptHook(self.flow)
+        if (yield from self.check_killed(True)):
+            return
+        order = turn.order()
+        if isinstance(order, Ask):
+            yield from self._ask(turn, order)
+        else:
+            yield from self._perform(order)
+
+    def _ask(self, turn: Turn, ask: Ask) -> Commands:
+        guard = self.desk.guard
+        aim(self.flow.request, ask, guard.upstream)
+        via, transport = self.flow.server_conn.via, self.flow.server_conn.transport_protocol
+        connection, error = yield AskQwen(guard.address, guard.tls, via, transport)
+        if error:
+            sentence = f"Qwen cannot be reached at {guard.upstream}: {error}. Check your network."
+            yield from self._perform(turn.happened("failed", QwenUnreachable(sentence)))
+        elif (yield from self.check_killed(True)):
+            yield from self._hang_up(connection)
+        else:
+            self.context.server = self.flow.server_conn = connection
+            self.server_state = self.state_await_head
+            yield SendHttp(RequestHeaders(self.stream_id, self.flow.request, False), connection)
+            yield SendHttp(RequestData(self.stream_id, ask.body), connection)
+            yield SendHttp(RequestEndOfMessage(self.stream_id), connection)
+
+    def _hang_up(self, connection: Connection) -> Commands:
+        self.http_layer.silence(connection)
+        yield commands.CloseConnection(connection)
+
+    def _drop_upstream(self) -> Commands:
+        """End the present attempt's connection if Qwen could still speak on it."""
+        if self.server_state in (self.state_await_head, self.state_relay):
+            self.server_state = self.state_between
+            yield from self._hang_up(self.context.server)
+
+    # -- from Qwen --------------------------------------------------------------------------------------------------
+
+    def state_between(self, _event: events.Event) -> Commands:
+        yield from ()
+
+    def state_await_head(self, event: events.Event) -> Commands:
+        if isinstance(event, ResponseHeaders) and self.turn is not None:
+            self.server_state = self.state_relay
+            headers = decoded(event.response.headers)
+            yield from self._perform(self.turn.happened("responded", event.response.status_code, headers))
+
+    def state_relay(self, event: events.Event) -> Commands:
+        assert self.turn is not None
+        if isinstance(event, ResponseData):
+            yield from self._perform(self.turn.happened("feed", event.data))
+        elif isinstance(event, ResponseEndOfMessage):
+            self.server_state = self.state_between
+            yield from self._perform(self.turn.happened("finished"))
+
+    def handle_protocol_error(self, event: RequestProtocolError | ResponseProtocolError) -> Commands:
+        if self.turn is None:
+            yield from super().handle_protocol_error(event)
+        elif isinstance(event, RequestProtocolError):
+            yield from self._client_left(event.message)
+        elif self.server_state in (self.state_await_head, self.state_relay):
+            self.server_state = self.state_between
+            yield from self._perform(self.turn.happened("lost"))
+
+    def _client_left(self, reason: str) -> Commands:
+        yield from self._drop_upstream()
+        if self.state_errored not in (self.client_state, self.server_state) and self.server_state != self.state_done:
+            self.flow.error = flow.Error(reason)
+            yield HttpErrorHook(self.flow)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield DropStream(self.stream_id)
+
+    def _woken(self, event: events.Wakeup) -> Commands:
+        if self.turn is None or self.turn.over or self.client_state == self.state_errored:
+            return
+        if event.command is self._retry:
+            self._retry = None
+            yield from self._attempt(self.turn)
+            return
+        yield commands.RequestWakeup(self.desk.tick)
+        yield from self._perform(self.turn.happened("tick", time.monotonic()))
+
+    # -- to the client ----------------------------------------------------------------------------------------------
+
+    def _perform(self, effects: Sequence[Effect]) -> Commands:
+        """Carry out what the exchange wants, in order."""
+        for effect in effects:
+            match effect:
+                case Data(chunk):
+                    yield from self._send(chunk)
+                case Begin():
+                    yield from self._begin(effect)
+                case Commit() | Forget():
+                    if self.turn is not None:
+                        self.turn.remember(effect)
+                case Again(delay):
+                    yield from self._drop_upstream()
+                    self._retry = commands.RequestWakeup(delay)
+                    yield self._retry
+                case End():
+                    yield from self._end()
+
+    def _begin(self, begin: Begin) -> Commands:
+        self.flow.response = head_of(begin, self.flow.request.http_version)
+        yield HttpResponseHeadersHook(self.flow)
+        yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, False), self.context.client)
+
+    def _send(self, chunk: bytes) -> Commands:
+        assert self.turn is not None
+        self.turn.capture.add(chunk)
+        call = self.turn.call
+        if call is None or call.method != "HEAD":
+            yield SendHttp(ResponseData(self.stream_id, chunk), self.context.client)
+
+    def _end(self) -> Commands:
+        assert self.turn is not None
+        assert self.flow.response is not None
+        yield from self._drop_upstream()
+        self.flow.response.raw_content = self.turn.capture.content
+        yield from self.send_response(already_streamed=True)

@@ -1,0 +1,96 @@
+"""One exchange as the proxy sees it: the client's call, the exchange, what is to be done next, what was sent.
+
+The stream (which may not wait) and the addon (which may) meet here: the stream asks for the next step with a hook, the
+addon leaves an order, the stream carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import structlog
+
+from qwen_bridge.bridge import Bridge, Call
+from qwen_bridge.errors import BridgeError
+from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
+from qwen_bridge.exchange.exchange import Exchange
+from qwen_bridge.exchange.reply import refusal
+from qwen_bridge.proxy.capture import Capture
+from qwen_bridge.proxy.guard import crash
+
+log = structlog.get_logger("qwen_bridge")
+
+type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tick"]
+"""What can happen to an exchange: the methods of `Exchange` that return effects."""
+
+type Order = Ask | Sequence[Effect]
+
+
+class Turn:
+    """One client request on its way through the proxy. `call` is set once the request is complete."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+        self.request_id = bridge.request_id()
+        self.call: Call | None = None
+        self.exchange: Exchange | None = None
+        self.capture = Capture()
+        self._order: Order | None = None
+
+    async def advance(self) -> None:
+        """Find out what comes next and leave it as the order: a question to Qwen, or effects for the client."""
+        self._order = None
+        self._order = await self._next()
+
+    def order(self) -> Order:
+        """What `advance` left; without it, whatever the reason, an error for the client."""
+        order, self._order = self._order, None
+        return self.crashed() if order is None else order
+
+    def happened(self, what: Happening, *args: Any) -> Sequence[Effect]:
+        """Tell the exchange what happened, by the name of its method; a bug in it becomes an error for the client."""
+        try:
+            effects: Sequence[Effect] = getattr(self.exchange, what)(*args)
+        except Exception:
+            log.exception("an exchange failed", request_id=self.request_id)
+            return self.crashed()
+        return effects
+
+    def remember(self, effect: Commit | Forget) -> None:
+        """A memory effect. It must never cost the client its answer."""
+        try:
+            self.bridge.remember(effect)
+        except Exception:
+            log.exception("a conversation was not remembered", request_id=self.request_id)
+
+    def crashed(self) -> Sequence[Effect]:
+        """Effects that end the answer, however far it got."""
+        if self.exchange is None:
+            return refusal(crash(), (("x-request-id", self.request_id),))
+        return self.exchange.refuse(crash())
+
+    def left(self) -> None:
+        """The client has gone."""
+        if self.exchange is not None:
+            self.exchange.left()
+
+    @property
+    def over(self) -> bool:
+        return self.exchange is not None and self.exchange.over
+
+    async def _next(self) -> Order:
+        if self.exchange is None:
+            if self.call is None:
+                return self.crashed()
+            try:
+                opened = await self.bridge.open(self.call, self.request_id)
+            except BridgeError as error:
+                return refusal(error, (("x-request-id", self.request_id),))
+            if not isinstance(opened, Exchange):
+                return opened
+            self.exchange = opened
+        try:
+            return await self.bridge.ask(self.exchange)
+        except BridgeError as error:
+            return self.exchange.failed(error)

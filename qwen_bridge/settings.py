@@ -1,0 +1,200 @@
+"""One frozen `Settings`: the table from which environment, TOML file, mitmproxy options and docs come.
+
+A value is taken from the first place that has it: an option (`--set qwen_NAME=…`), the environment (`QWEN_NAME`), the
+TOML file, the default. The TOML file is `config.toml` in the user's configuration folder, or the file that
+`QWEN_CONFIG` names. Unknown keys are errors: a typing mistake must not silently leave a default in force.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ENVIRONMENT = "QWEN_"
+"""Prefix of the environment variables; the rest is the field's name in capitals."""
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used. The message names it, says why and what is possible; one line per setting."""
+
+
+class Settings(BaseSettings):
+    """All that a user may choose. Times are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_ignore_empty=True)
+
+    upstream: str = Field(
+        "https://chat.qwen.ai",
+        description="Where the Qwen web chat is. Plain http is accepted for this machine only (the simulator).",
+    )
+    openai_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("api.openai.com",),
+        description="Hosts whose traffic is answered by the bridge when a client comes through the proxy.",
+    )
+    token: SecretStr | None = Field(None, description="The `token` cookie of your Qwen session.")
+    cookies: SecretStr | None = Field(
+        None, description="The whole Cookie header of your Qwen session; best copied whole."
+    )
+    bx_umidtoken: SecretStr | None = Field(None, description="The `bx-umidtoken` request header of your browser.")
+    user_agent: str | None = Field(None, description="The User-Agent of the browser that the cookies come from.")
+    model: str = Field("qwen3-max", description="The Qwen model for clients that ask for an OpenAI model.")
+    model_aliases: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="More names for Qwen models, as `name=model` separated by commas."
+    )
+    thinking: Literal["auto", "on", "off"] = Field(
+        "auto", description="Let the model think first: as the client asks (`auto`, otherwise no), always, never."
+    )
+    parent_from: Literal["response_id", "parent_id"] = Field(
+        "response_id",
+        description="Which id of the answer the next turn continues from. `parent_id` follows a set of early notes; it "
+        "leaves the assistant's own words out of the context.",
+    )
+    state: Path = Field(
+        default_factory=lambda: user_data_path("qwen-bridge"), description="Folder for the conversation index."
+    )
+    store: Literal["sqlite", "memory"] = Field("sqlite", description="Where conversations are remembered.")
+    attempts: int = Field(6, ge=1, le=20, description="Attempts for one request, before its first word is shown.")
+    patience: float = Field(60.0, ge=0, description="Longest sum of waits between the attempts for one request.")
+    keepalive: float = Field(15.0, gt=0, description="Silence after which a waiting client gets an SSE comment.")
+    first_byte_timeout: float = Field(120.0, gt=0, description="Longest wait for Qwen's answer to begin.")
+    idle_timeout: float = Field(120.0, gt=0, description="Longest silence within Qwen's answer.")
+    request_limit: int = Field(32 * 1024 * 1024, gt=0, description="Largest request taken from a client.")
+    message_limit: int = Field(
+        117_000, gt=0, description="Largest body sent to Qwen; from about 128 KiB its firewall answers instead."
+    )
+    view_limit: int = Field(300, gt=0, description="Flows that mitmweb and mitmproxy keep; the oldest go first.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Strongest first: what the caller gives, the environment, the TOML file."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_path())
+        return init_settings, env_settings, toml
+
+    @classmethod
+    def load(cls, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Read all sources. `overrides` are field names to values, the strongest. Raises `SettingsError`."""
+        path = config_path()
+        if ENVIRONMENT + "CONFIG" in os.environ and not path.is_file():
+            raise SettingsError(f"QWEN_CONFIG names {path}, and there is no such file")
+        try:
+            return cls(**(overrides or {}))
+        except ValidationError as error:
+            raise SettingsError("\n".join(_sentence(cls, item) for item in error.errors())) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path} cannot be read: {error}") from None
+
+    @field_validator("upstream")
+    @classmethod
+    def _safe_upstream(cls, value: str) -> str:
+        parts = urlsplit(value)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            raise ValueError("must be an address like https://chat.qwen.ai")
+        if parts.path.rstrip("/") or parts.query or parts.fragment or parts.username:
+            raise ValueError("must be scheme, host and port only, like https://chat.qwen.ai")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ValueError("must use https: your Qwen cookies would travel readable for everybody")
+        return value.rstrip("/")
+
+    @field_validator("openai_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        return tuple(_words(value)) if isinstance(value, str) else value
+
+    @field_validator("openai_hosts")
+    @classmethod
+    def _lower_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(host.lower().rstrip(".") for host in value)
+
+    @field_validator("model_aliases", mode="before")
+    @classmethod
+    def _split_aliases(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [word.partition("=") for word in _words(value)]
+        if any(not (name.strip() and model.strip()) for name, _, model in pairs):
+            raise ValueError(
+                "must be name=model pairs separated by commas, like gpt-4o=qwen3-max,fast=qwen3-coder-plus"
+            )
+        return {name.strip(): model.strip() for name, _, model in pairs}
+
+    @field_validator("token", "cookies", "bx_umidtoken", "user_agent", mode="before")
+    @classmethod
+    def _one_header_line(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = value.strip()
+            if any(ord(char) < 32 or ord(char) == 127 for char in value):
+                raise ValueError("must be one line without control characters")
+            return value or None
+        return value
+
+    @field_validator("state")
+    @classmethod
+    def _home(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @model_validator(mode="after")
+    def _upstream_is_not_openai(self) -> Self:
+        if self.upstream_host in self.openai_hosts:
+            raise ValueError("upstream and openai_hosts name the same host: nothing would ever reach Qwen")
+        return self
+
+    @property
+    def upstream_host(self) -> str:
+        return (urlsplit(self.upstream).hostname or "").lower()
+
+    @property
+    def upstream_port(self) -> int:
+        parts = urlsplit(self.upstream)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def upstream_tls(self) -> bool:
+        return self.upstream.startswith("https:")
+
+
+def config_path() -> Path:
+    """The TOML file that `Settings.load` reads, whether it exists or not."""
+    named = os.environ.get(ENVIRONMENT + "CONFIG")
+    return Path(named).expanduser() if named else user_config_path("qwen-bridge") / "config.toml"
+
+
+def _sentence(model: type[BaseSettings], item: Mapping[str, Any]) -> str:
+    """One line of a validation error. The refused value is left out: it may be a secret."""
+    name = ".".join(str(step) for step in item["loc"])
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, model.model_fields, n=1)
+        return f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    reason = str(item["msg"]).removeprefix("Value error, ")
+    return f"{name}: {reason}" if name else reason
+
+
+def _words(value: str) -> list[str]:
+    return [word.strip() for word in value.split(",") if word.strip()]

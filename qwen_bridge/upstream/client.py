@@ -1,0 +1,69 @@
+"""The calls to Qwen that are not an answer's stream.
+
+httpx is named in the brief; its continuation httpx2 has the same interface, and this file is the only one to change.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx
+
+from qwen_bridge.errors import BridgeError, ConnectionLost, QwenTimeout, QwenUnreachable
+from qwen_bridge.ports import Clock, IdSource
+from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of
+from qwen_bridge.qwen.credentials import Credentials, request_headers
+from qwen_bridge.qwen.faults import classify
+from qwen_bridge.qwen.payload import MODELS_PATH, NEW_CHAT_PATH, new_chat, stop, stop_path
+
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+"""Seconds. These calls answer within one or two; the long waits are those of the stream."""
+
+
+class QwenClient:
+    """One pool of connections to `origin` (scheme, host, port). Close it with `aclose`.
+
+    Every method raises a `BridgeError` that says what to do: `WireError`s for the network, what `qwen.faults` makes of
+    the answer for the rest.
+    """
+
+    def __init__(self, origin: str, clock: Clock, ids: IdSource, tls: ssl.SSLContext | bool = True) -> None:
+        self._origin = origin
+        self._clock = clock
+        self._ids = ids
+        self._http = httpx.AsyncClient(base_url=origin, verify=tls, timeout=TIMEOUT, trust_env=False)
+
+    async def open_chat(self, credentials: Credentials, model: str, title: str) -> str:
+        """Open a chat and return its id."""
+        body = new_chat(model, title, int(self._clock.now() * 1000))
+        return chat_id_of(await self._call(credentials, "POST", NEW_CHAT_PATH, body))
+
+    async def models(self, credentials: Credentials) -> tuple[QwenModel, ...]:
+        """The models of this account."""
+        return models_of(await self._call(credentials, "GET", MODELS_PATH))
+
+    async def stop(self, credentials: Credentials, chat_id: str, response_id: str) -> None:
+        """End a running answer, so that the chat is free again."""
+        await self._call(credentials, "POST", stop_path(chat_id), stop(chat_id, response_id))
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _call(self, credentials: Credentials, method: str, path: str, body: bytes | None = None) -> bytes:
+        headers = request_headers(credentials, origin=self._origin, referer_chat_id=None, request_id=self._ids.uuid())
+        try:
+            response = await self._http.request(method, path, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise _wire_error(error, self._origin) from error
+        if response.status_code != 200:
+            raise classify(response.status_code, list(response.headers.items()), response.content)
+        return response.content
+
+
+def _wire_error(error: httpx.HTTPError, origin: str) -> BridgeError:
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError():
+            return QwenUnreachable(f"{origin} cannot be reached ({type(error).__name__}). Check your network.")
+        case httpx.TimeoutException():
+            return QwenTimeout(f"{origin} did not answer in time. Try again.")
+    return ConnectionLost(f"The connection to {origin} broke ({type(error).__name__}). Try again.")
