@@ -46,7 +46,7 @@ class Credentials:
     @property
     def session(self) -> str:
         """The JWT in use: `token`, or else the cookie of that name; `""` without either."""
-        return self.token.strip() or dict(_pairs(self.cookies)).get("token", "")
+        return _clean(self.token) or dict(_pairs(self.cookies)).get("token", "")
 
     @property
     def account(self) -> str:
@@ -74,14 +74,14 @@ class Credentials:
         unique = dict(pairs)
         if session:
             unique.setdefault("token", session)
-        return "; ".join(f"{name}={value}" if value or name else value for name, value in unique.items())
+        return "; ".join(f"{name}={value}" for name, value in unique.items())
 
     def missing(self) -> list[str]:
         """The environment names of what is not there; empty when the session is complete."""
         needs = (
             ("QWEN_TOKEN or QWEN_COOKIES", self.session),
-            ("QWEN_BX_UMIDTOKEN", self.bx_umidtoken.strip()),
-            ("QWEN_USER_AGENT", self.user_agent.strip()),
+            ("QWEN_BX_UMIDTOKEN", _clean(self.bx_umidtoken)),
+            ("QWEN_USER_AGENT", _clean(self.user_agent)),
         )
         return [name for name, value in needs if not value]
 
@@ -122,17 +122,17 @@ def request_headers(
         ("content-type", "application/json"),
         ("source", "web"),
         ("x-request-id", request_id),
-        ("user-agent", _one_line(credentials.user_agent)),
+        ("user-agent", _clean(credentials.user_agent)),
         ("origin", origin),
         ("referer", f"{origin}/{chat}"),
-        ("bx-umidtoken", _one_line(credentials.bx_umidtoken)),
+        ("bx-umidtoken", _clean(credentials.bx_umidtoken)),
         ("cookie", credentials.cookie_header()),
     ]
     if referer_chat_id:
         headers.append(("x-accel-buffering", "no"))
     headers = [(name, value) for name, value in headers if value]
     taken = {name for name, _ in headers} | _FRAMING
-    added = [(name.lower(), _one_line(value)) for name, value in credentials.extra if name.lower() not in taken]
+    added = [(name.lower(), _clean(value)) for name, value in credentials.extra if name.lower() not in taken]
     if all(name != "bx-v" for name, _ in added):
         added.append(("bx-v", _BX_VERSION))
     return headers + added
@@ -149,9 +149,8 @@ def _ways(name: str) -> str:
 def _pairs(cookies: str) -> Sequence[tuple[str, str]]:
     """A Cookie header as pairs. Line ends, which a paste brings in, separate like semicolons; no value can hold one."""
     cookies = re.sub(r"\A\s*cookie:", "", cookies, flags=re.IGNORECASE)
-    parts = (part.strip() for part in re.split(r"[;\r\n]", cookies))
-    pairs = (part.partition("=") for part in parts if part)
-    return [(name.strip(), value.strip()) for name, _, value in pairs]
+    pairs = (part.partition("=") for part in re.split(r"[;\r\n]", cookies))
+    return [(_clean(name), _clean(value)) for name, _, value in pairs if _clean(name)]
 
 
 def _claims(token: str) -> dict[str, Any]:
@@ -170,6 +169,6 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
-def _one_line(value: str) -> str:
-    """No header may carry a line end."""
-    return " ".join(value.split("\n")).replace("\r", "").strip()
+def _clean(value: str) -> str:
+    """A value as a header may carry it: without control characters, which end a header or break the request."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", value).strip()

@@ -40,10 +40,7 @@ _QUOTA_CODES = frozenset({"ratelimited", "quotalimited", "exceedlimit", "quotaex
 _PARALLEL_CODES = frozenset({"parallellimited", "toomanyrequests"})
 _UNKNOWN_PARENT = re.compile(r"parent_?id\b.*\bnot exist", re.IGNORECASE)
 _UNKNOWN_CHAT = re.compile(r"chat has been deleted|chat(_id)?\b.*\bnot exist", re.IGNORECASE)
-_UNKNOWN_MODEL = re.compile(
-    r"\bmodel\b.*\b(not (found|exist|support|available)|does ?n.t exist|invalid|unsupported)|invalid model|模型不存在",
-    re.IGNORECASE,
-)
+_UNKNOWN_MODEL = re.compile(r"\bmodel\b.*\b(not found|not exist|unsupported)\b|invalid model", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
