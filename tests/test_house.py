@@ -28,7 +28,8 @@ BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
-    "cli": FRONT | {"simulator"},  # `simulate` and `demo` start it
+    "cli": FRONT | {"simulator", "demo"},
+    "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
     "proxy": {"bridge", "exchange", "observe", "settings", "errors"},
     "bridge": {"catalog", "upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
     "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
@@ -45,7 +46,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 # Only these await, open, sleep, read a clock or draw a random number. Everything else is pure.
-EFFECTFUL = ("upstream", "store", "bridge", "catalog", "proxy", "cli", "simulator.server")
+EFFECTFUL = (
+    *("upstream", "store", "bridge", "catalog", "proxy", "cli", "demo"),
+    # and what was cut out of the server: its connections, the pace of its answers, its certificate
+    *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
+)
 READS_FILES = (*EFFECTFUL, "settings")  # the TOML file and the environment
 
 EFFECTS = [
@@ -60,8 +65,8 @@ HARMLESS = {"uuid.UUID"}  # a form, not a draw
 # What comes from outside the house, and the only rooms that may let it in.
 ADMITS: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("proxy", "addons"),
-    "httpx": ("upstream", "bridge", "simulator.server", "cli"),
-    "openai": ("cli",),
+    "httpx": ("upstream", "bridge", "cli", "demo"),
+    "openai": ("demo",),
     "redis": ("store",),
     "sqlite3": ("store",),
     "os": READS_FILES,
