@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -26,9 +26,9 @@ class Certificate:
     key: bytes
 
 
-def make_certificate(now: datetime | None = None, hosts: Sequence[str] = HOSTS) -> Certificate:
-    """A certificate for `hosts` (names and addresses), valid for 30 days from a day before `now`."""
-    start = (now or datetime.now(UTC)) - timedelta(days=1)
+def make_certificate(now: datetime, hosts: Sequence[str] = HOSTS) -> Certificate:
+    """A certificate for `hosts` (names and addresses), valid for 30 days from a day before `now` (with a zone)."""
+    start = now - timedelta(days=1)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     server_key = ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("qwen-bridge simulator authority")

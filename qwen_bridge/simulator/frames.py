@@ -64,7 +64,11 @@ def spaced_json(value: object) -> str:
 
 def frame(value: object) -> bytes:
     """`value` as one frame. What is no character (half a surrogate pair) becomes `?`."""
-    return f"data: {spaced_json(value)}\n\n".encode("utf-8", "replace")
+    return _bytes(f"data: {spaced_json(value)}\n\n")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def tokens(text: str) -> int:
@@ -200,10 +204,10 @@ class _Voice:
     def _pack(self, delta: str, text: str = "", usage: str | None = None) -> Frame:
         usage = self._usage() if usage is None else usage
         line = f'data: {{"choices": [{{"delta": {delta}}}]{self._head}, "usage": {usage}{self._tail}}}\n\n'
-        return Frame(line.encode("utf-8", "replace"), text)
+        return Frame(_bytes(line), text)
 
     def _close(self, delta: dict[str, str], behind: str) -> Frame:
-        return Frame(f'data: {{"choices": [{{"delta": {spaced_json(delta)}}}]{behind}}}\n\n'.encode())
+        return Frame(_bytes(f'data: {{"choices": [{{"delta": {spaced_json(delta)}}}]{behind}}}\n\n'))
 
     def _usage(self) -> str:
         prompt, completion = self._prompt, self._completion

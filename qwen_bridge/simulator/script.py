@@ -97,7 +97,7 @@ def _read_entry(answer: object, where: str) -> Entry:
 
 def _read_raw(text: str | None, encoded: str | None, where: str) -> bytes | None:
     if encoded is None:
-        return None if text is None else text.encode("utf-8", "surrogateescape")
+        return None if text is None else text.encode("utf-8", "replace")
     try:
         return base64.b64decode(encoded, validate=True)
     except binascii.Error as error:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -164,7 +165,7 @@ class Simulator:
         """The `ssl` module reads keys from files only; they live as long as the simulator."""
         self._folder = tempfile.TemporaryDirectory(prefix="qwen-simulator-")
         folder = Path(self._folder.name)
-        made = make_certificate()
+        made = make_certificate(datetime.now(UTC))
         self.ca_path, chain, key = folder / "ca.pem", folder / "chain.pem", folder / "key.pem"
         self.ca_path.write_bytes(made.authority)
         chain.write_bytes(made.chain)

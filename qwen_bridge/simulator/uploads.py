@@ -11,8 +11,8 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
-from time import gmtime, strftime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -112,7 +112,7 @@ class Uploads:
 
 def describe(upload: Upload, base_url: str, now: float) -> dict[str, Any]:
     """The `data` of `getstsToken` (capture 10), with a `file_url` that leads to the simulator."""
-    stamp = strftime("%Y%m%dT%H%M%SZ", gmtime(now))
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     credential = quote(f"{upload.key_id}/{stamp[:8]}/{_REGION}/oss/aliyun_v4_request", safe="")
     query = (
         f"x-oss-security-token={upload.security_token}&x-oss-date={stamp}&x-oss-expires=300"
