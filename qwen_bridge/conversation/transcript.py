@@ -214,7 +214,8 @@ def _mark(parts: Sequence[Block]) -> str:
             data = piece.encode("utf-8", "surrogatepass")
             digest.update(b"%d:" % len(data))
             digest.update(data)
-    mark = digest.hexdigest()[:MARK_LENGTH]
-    while any(mark in block.text or mark in block.label for block in parts):
-        mark = hashlib.sha256(mark.encode()).hexdigest()[:MARK_LENGTH]
-    return mark
+    while True:
+        mark = digest.hexdigest()[:MARK_LENGTH]
+        if not any(mark in block.text or mark in block.label for block in parts):
+            return mark
+        digest = hashlib.sha256(digest.digest())  # of all of it: a few digits would soon run in a circle

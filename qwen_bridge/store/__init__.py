@@ -2,7 +2,7 @@
 
 `MemoryStore` keeps them while the process runs, `SQLiteStore` in one file in the user's data folder; `schema` owns the
 file's layout and its versions, `limits` the bounds all stores keep. Every store fulfils `ports.ConversationStore` and
-passes the same suite, `tests/store/contract.py`.
+passes the same suite, `tests/store/test_contract.py`.
 
 Rule: hashes and ids only, never the text of a conversation; bounded in number; and a store that cannot answer says
 `StoreUnavailable` and costs tokens, never correctness. A file it cannot read is left as it is: it may be the user's.

@@ -2,7 +2,7 @@
 
 What is forgotten is chosen chat by chat: the chat used longest ago loses its deepest anchors first, so that what stays
 of a tree still hangs together and a shallower node can be continued. A chat counts as used when one of its anchors is
-put or found.
+put or found. The anchor put last stays in any case: it is the one that will be asked for next.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class MemoryStore:
         if len(held) > PER_KEY:
             self._remove(key, next(iter(held)))
         if self._size > self._max:
-            self._evict()
+            self._evict((key, anchor.parent_id), anchor.chat_id)
 
     async def drop_chat(self, chat_id: str) -> int:
         self._check()
@@ -87,13 +87,13 @@ class MemoryStore:
         if self._closed:
             raise StoreUnavailable("the store is closed")
 
-    def _evict(self) -> None:
-        """Chats used longest ago first, deepest anchors of each first."""
+    def _evict(self, spared: tuple[str, str], spared_chat: str) -> None:
+        """Chats used longest ago first, deepest anchors of each first, never the one put last."""
         wanted = self._size - (self._max - slack(self._max) + 1)
         doomed: list[tuple[str, _Node]] = []
         for chat_id, chat in sorted(self._chats.items(), key=lambda item: item[1].used):
             leaves = sorted(chat.anchors.items(), key=lambda item: -item[1].depth)
-            doomed += [(key, (chat_id, parent_id)) for (key, parent_id), _ in leaves]
+            doomed += [(at[0], (chat_id, at[1])) for at, _ in leaves if at != spared or chat_id != spared_chat]
             if len(doomed) >= wanted:
                 break
         self._remove_all(doomed[:wanted])

@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,11 @@ LOCK_SECONDS: Final = 2.0
 """How long another process may hold the file before this one goes on without it."""
 
 _FIND = """
-SELECT key, chat_id, parent_id, model, account, instructions, depth, chats.id
+SELECT key, chat_id, parent_id, model, account, instructions, depth, chats.id, chats.used
 FROM anchors JOIN chats ON chats.id = anchors.chat
 WHERE key IN (SELECT value FROM json_each(?)) ORDER BY anchors.id
 """
-_TOUCH = "UPDATE chats SET used = ? WHERE id IN (SELECT value FROM json_each(?)) AND used < ?"
+_TOUCH = "UPDATE chats SET used = max(used, ?) WHERE id IN (SELECT value FROM json_each(?))"
 _USE_CHAT = """
 INSERT INTO chats (chat_id, used) VALUES (?, ?)
 ON CONFLICT (chat_id) DO UPDATE SET used = max(used, excluded.used) RETURNING id
@@ -37,13 +38,14 @@ _PUT = """
 INSERT INTO anchors (key, chat, parent_id, model, account, instructions, depth) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key, chat, parent_id) DO UPDATE SET
     model = excluded.model, account = excluded.account, instructions = excluded.instructions, depth = excluded.depth
+RETURNING id
 """
 _TRIM_KEY = """
 DELETE FROM anchors WHERE key = ?1 AND id <= (SELECT id FROM anchors WHERE key = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)
 """
 _EVICT = """
 DELETE FROM anchors WHERE id IN (
-    SELECT anchors.id FROM chats JOIN anchors ON anchors.chat = chats.id
+    SELECT anchors.id FROM chats JOIN anchors ON anchors.chat = chats.id WHERE anchors.id <> ?
     ORDER BY chats.used, chats.id, anchors.depth DESC LIMIT ?)
 """
 _DROP_CHAT = "DELETE FROM anchors WHERE chat = (SELECT id FROM chats WHERE chat_id = ?)"
@@ -115,37 +117,37 @@ class SQLiteStore:
 
     def _find(self, keys: list[str]) -> dict[str, list[Anchor]]:
         found: dict[str, list[Anchor]] = {}
-        chats: set[int] = set()
-        for key, chat_id, parent_id, model, account, instructions, depth, chat in self._connection.execute(
-            _FIND, (json.dumps(keys),)
-        ):
-            found.setdefault(key, []).append(Anchor(chat_id, parent_id, model, account, instructions, depth))
-            chats.add(chat)
-        if chats:
-            now = self._clock.now()
-            self._connection.execute(_TOUCH, (now, json.dumps(sorted(chats)), now - TOUCH_SECONDS))
+        now, stale = self._clock.now(), set[int]()
+        for key, *fields, chat, used in self._connection.execute(_FIND, (json.dumps(keys),)):
+            found.setdefault(key, []).append(Anchor(*fields))
+            if now - used > TOUCH_SECONDS:
+                stale.add(chat)
+        if stale:
+            # Only a hint for forgetting: a file that cannot be written just now can still be read.
+            with suppress(sqlite3.OperationalError):
+                self._connection.execute(_TOUCH, (now, json.dumps(sorted(stale))))
         return found
 
     def _put(self, key: str, anchor: Anchor) -> None:
         with _Transaction(self._connection):
             (chat,) = self._connection.execute(_USE_CHAT, (anchor.chat_id, self._clock.now())).fetchone()
             values = (anchor.parent_id, anchor.model, anchor.account, anchor.instructions, anchor.depth)
-            self._connection.execute(_PUT, (key, chat, *values))
+            (row,) = self._connection.execute(_PUT, (key, chat, *values)).fetchone()
             self._connection.execute(_TRIM_KEY, (key, PER_KEY))
         self._puts += 1
         if self._puts >= slack(self._max):
-            self._evict()
+            self._evict(row)
 
-    def _evict(self) -> None:
+    def _evict(self, spared: int) -> None:
         """Make room for the puts until the next call: counting at each put would cost more than the put."""
         self._puts = 0
         (count,) = self._connection.execute("SELECT count(*) FROM anchors").fetchone()
-        self._clear(_EVICT, max(0, count - (self._max - slack(self._max) + 1)))
+        self._clear(_EVICT, spared, max(0, count - (self._max - slack(self._max) + 1)))
 
-    def _clear(self, statement: str, value: float) -> int:
+    def _clear(self, statement: str, *values: float) -> int:
         """Delete anchors, and the chats that have none left; return how many anchors went."""
         with _Transaction(self._connection):
-            count = self._connection.execute(statement, (value,)).rowcount
+            count = self._connection.execute(statement, values).rowcount
             self._connection.execute(_DROP_EMPTY_CHATS)
         return count
 
