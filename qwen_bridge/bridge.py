@@ -41,6 +41,9 @@ from qwen_bridge.upstream.client import QwenClient
 
 log = structlog.get_logger("qwen_bridge")
 
+STORE_WAIT = 1.0
+"""Seconds for which the end of an answer waits for the store."""
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -142,18 +145,28 @@ class Bridge:
             question.opened(await self._client.open_chat(self._credentials, question.scope.model, question.title))
         return question.ask(self._credentials)
 
-    def remember(self, effect: Commit | Forget) -> None:
-        """Carry out a memory effect: at once in memory, soon in the store."""
+    async def remember(self, effect: Commit | Forget) -> None:
+        """Carry out a memory effect: at once in memory, then in the store, which is waited for a little.
+
+        house.md wanted it stored after the last bytes. Then a bridge killed in the moment after `[DONE]` forgets the
+        turn its client has just seen; waiting costs a fraction of a millisecond, and a slow store cannot hold the
+        answer back for longer than `STORE_WAIT`.
+        """
+        work: Coroutine[Any, Any, object]
         match effect:
             case Commit(key, anchor):
                 self._book.put(key, anchor)
-                self._later(self._store.put(key, anchor))
+                work = self._store.put(key, anchor)
             case Forget(anchor, whole_chat) if whole_chat:
                 self._book.drop_chat(anchor.chat_id)
-                self._later(self._store.drop_chat(anchor.chat_id))
+                work = self._store.drop_chat(anchor.chat_id)
             case Forget(anchor, _):
                 self._book.drop(anchor.chat_id, anchor.parent_id)
-                self._later(self._store.drop(anchor.chat_id, anchor.parent_id))
+                work = self._store.drop(anchor.chat_id, anchor.parent_id)
+        task = asyncio.get_running_loop().create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait({task}, timeout=STORE_WAIT)
 
     def request_id(self) -> str:
         """A new id for `x-request-id`."""
@@ -190,11 +203,6 @@ class Bridge:
         except StoreUnavailable as error:
             log.warning("the conversation store cannot answer", reason=str(error))
         return self._book.find(keys)
-
-    def _later(self, work: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.get_running_loop().create_task(_quietly(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:

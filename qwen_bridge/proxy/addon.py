@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import ssl
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -25,9 +27,10 @@ from qwen_bridge.bridge import Bridge
 from qwen_bridge.errors import InternalError
 from qwen_bridge.observe.logs import configure
 from qwen_bridge.proxy.guard import Guard, fail_closed
+from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
 from qwen_bridge.proxy.rewrite import error_response
-from qwen_bridge.proxy.stream import BridgeHttpLayer, Desk
+from qwen_bridge.proxy.stream import Desk
 from qwen_bridge.proxy.turn import Turn
 from qwen_bridge.settings import Settings
 
@@ -107,15 +110,17 @@ class BridgeAddon:
                 InternalError("This request for OpenAI passed the bridge by and was stopped. Please report it.")
             )
 
+    # Our own two hooks. `fail_closed` would set a response; here a stream waits, and answers by itself if left alone.
+
     async def qwen_bridge_attempt(self, flow: http.HTTPFlow) -> None:
-        """Our own hook: a stream waits for what comes next. Without an order it answers with an error."""
-        turn = self._turns.get(flow.id)
-        if turn is None:
-            return
-        try:
+        """A stream waits for what comes next. Without an order it answers with an error."""
+        with self._reported(flow) as turn:
             await turn.advance()
-        except Exception:
-            log.exception("an attempt failed; nothing was forwarded", request_id=turn.request_id)
+
+    async def qwen_bridge_remember(self, flow: http.HTTPFlow) -> None:
+        """A stream waits for a memory effect. Without it the next turn sends its whole history, no more."""
+        with self._reported(flow) as turn:
+            await turn.remember()
 
     @fail_closed
     def response(self, flow: http.HTTPFlow) -> None:
@@ -145,6 +150,14 @@ class BridgeAddon:
         for made in context.layers:
             if type(made) is HttpLayer:
                 BridgeHttpLayer.take_over(made, desk)
+
+    @contextlib.contextmanager
+    def _reported(self, flow: http.HTTPFlow) -> Iterator[Turn]:
+        turn = self._turns[flow.id]
+        try:
+            yield turn
+        except Exception:
+            log.exception("a hook failed; nothing was forwarded", request_id=turn.request_id)
 
     def _unclaimed(self, flow: http.HTTPFlow) -> bool:
         """Whether a flow is for OpenAI and no stream of ours answers it. No guard, no passage."""

@@ -1,9 +1,9 @@
-"""Our way through mitmproxy's HTTP layer: the only file that leans on mitmproxy's internals.
+"""One request on its way through mitmproxy's HTTP layer: with `layer`, all that leans on mitmproxy's internals.
 
 The addon API cannot retry before the first byte, answer a refused connection in OpenAI's form, end a broken stream
 legally, speak by timer, or hear of the client's leaving while nothing is sent. All of it is possible one floor below,
-in a subclass of `HttpStream`. `tests/proxy/test_internals.py` proves every internal used here against the pinned
-mitmproxy line; when that test fails, this file is what has to change.
+in a subclass of `HttpStream`. `tests/proxy/test_internals.py` proves every internal used here and in `layer` against
+the pinned mitmproxy line; when that test fails, these two files are what has to change.
 
 A stream of ours, from the complete request on::
 
@@ -19,15 +19,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING
 
 from mitmproxy import flow, http
-from mitmproxy.connection import Connection, Server
+from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
     GetHttpConnection,
-    HttpLayer,
     HttpStream,
     SendHttp,
     validate_request,
@@ -56,6 +55,9 @@ from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.rewrite import aim, call_of, decoded, head_of
 from qwen_bridge.proxy.turn import Turn
 
+if TYPE_CHECKING:
+    from qwen_bridge.proxy.layer import BridgeHttpLayer
+
 type Commands = layer.CommandGenerator[None]
 
 
@@ -64,6 +66,14 @@ class QwenBridgeAttemptHook(commands.StartHook):
     """The stream waits for the addon to find out what comes next (`Turn.advance`)."""
 
     name = "qwen_bridge_attempt"
+    flow: http.HTTPFlow
+
+
+@dataclass
+class QwenBridgeRememberHook(commands.StartHook):
+    """The stream waits for the addon to carry out a memory effect (`Turn.remember`)."""
+
+    name = "qwen_bridge_remember"
     flow: http.HTTPFlow
 
 
@@ -79,49 +89,6 @@ class Desk:
 
 class AskQwen(GetHttpConnection):
     """A connection wanted by a stream of ours; the layer treats it a little differently."""
-
-
-class BridgeHttpLayer(HttpLayer):
-    """mitmproxy's HTTP layer with our streams in it."""
-
-    desk: Desk
-
-    @classmethod
-    def take_over(cls, http_layer: HttpLayer, desk: Desk) -> None:
-        """Turn a layer that mitmproxy has just made, and wired into its stack, into ours."""
-        http_layer.__class__ = cls
-        cast(BridgeHttpLayer, http_layer).desk = desk
-
-    def make_stream(self, stream_id: int) -> Commands:
-        stream = BridgeStream(self.context.fork(), stream_id)
-        stream.desk, stream.http_layer = self.desk, self
-        self.streams[stream_id] = stream
-        yield from self.event_to_child(stream, events.Start())
-
-    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> Commands:
-        if not isinstance(event, AskQwen):
-            yield from super().get_connection(event, reuse=reuse)
-            return
-        for connection in self.connections:
-            # mitmproxy answers every later request with the first failure; a retry wants a new try.
-            if isinstance(connection, Server) and connection.error and not connection.connected:
-                connection.error = None
-        for command in super().get_connection(event, reuse=reuse):
-            if isinstance(command, commands.OpenConnection):
-                # A retry needs a connection of its own, or mitmproxy's HTTP/2 client would reuse the stream's id.
-                command.connection.alpn_offers = [b"http/1.1"]
-            yield command
-
-    def silence(self, connection: Connection) -> None:
-        """Let nothing that `connection` still brings reach a stream: it may be on its next attempt already."""
-        self.connections[connection] = _Silence(self.context.fork())
-
-
-class _Silence(layer.Layer):
-    """Takes every event and says nothing."""
-
-    def _handle_event(self, event: events.Event) -> Commands:
-        yield from ()
 
 
 class BridgeStream(HttpStream):
@@ -309,8 +276,9 @@ class BridgeStream(HttpStream):
                 case Begin():
                     yield from self._begin(effect)
                 case Commit() | Forget():
-                    if self.turn is not None:
-                        self.turn.remember(effect)
+                    assert self.turn is not None
+                    self.turn.effect = effect
+                    yield QwenBridgeRememberHook(self.flow)
                 case Again(delay):
                     yield from self._drop_upstream()
                     self._retry = commands.RequestWakeup(delay)

@@ -36,6 +36,7 @@ class Turn:
         self.call: Call | None = None
         self.exchange: Exchange | None = None
         self.capture = Capture()
+        self.effect: Commit | Forget | None = None
         self._order: Order | None = None
 
     async def advance(self) -> None:
@@ -57,12 +58,11 @@ class Turn:
             return self.crashed()
         return effects
 
-    def remember(self, effect: Commit | Forget) -> None:
-        """A memory effect. It must never cost the client its answer."""
-        try:
-            self.bridge.remember(effect)
-        except Exception:
-            log.exception("a conversation was not remembered", request_id=self.request_id)
+    async def remember(self) -> None:
+        """Carry out the memory effect that the stream has left here."""
+        effect, self.effect = self.effect, None
+        if effect is not None:
+            await self.bridge.remember(effect)
 
     def crashed(self) -> Sequence[Effect]:
         """Effects that end the answer, however far it got."""
