@@ -120,6 +120,7 @@ FAULTS: dict[str, Callable[[Chunks], object]] = {
     ),
     "usage in an earlier chunk": lambda c: put(c[2], usage=USAGE),
     "usage not null but absent": lambda c: c[2].pop("usage"),
+    "usage in the finish chunk": lambda c: put(c[8], usage=c.pop()["usage"]),
     "usage chunk twice": lambda c: c.append(c[9]),
     "arguments cut short": lambda c: c.pop(5),
     "arguments an object, not a string": lambda c: put(tool(c, 7)["function"], arguments={}),

@@ -87,6 +87,13 @@ def test_tool_calls_without_calls_are_seen() -> None:
     assert check_stream(written(chunks), include_usage=False)
 
 
+def test_words_after_the_finish_are_seen() -> None:
+    """Nothing may follow the finish_reason, in an answer without calls as well."""
+    chunks = text_only()
+    chunks.append(chunks.pop(1))
+    assert check_stream(written(chunks), include_usage=False)
+
+
 def test_cut_answer_may_have_calls() -> None:
     """Length says that something is missing, with calls and without."""
     chunks = good()
@@ -128,6 +135,15 @@ def test_fault_in_a_body_is_seen(fault: str) -> None:
     """Each fault in a whole answer breaks a promise."""
     obj = body()
     BODY_FAULTS[fault](obj)
+    assert check_body(obj, tools=TOOLS)
+
+
+@pytest.mark.parametrize("calls", [[], None])
+def test_calls_of_a_body_are_there_or_absent(calls: object) -> None:
+    """An answer without calls has no field for them."""
+    obj = body()
+    obj["choices"][0]["finish_reason"] = "stop"
+    message(obj)["tool_calls"] = calls
     assert check_body(obj, tools=TOOLS)
 
 

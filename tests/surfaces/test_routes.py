@@ -23,6 +23,7 @@ from tests.harness.shared import CLIENTS, needs_shared
         ("GET", "/v1/models", ListModels()),
         ("HEAD", "/v1/models", ListModels()),
         ("GET", "/models/?limit=1", ListModels()),
+        ("GET", "/v1/models#x", ListModels()),
         ("GET", "/v1/models/qwen3-max", GetModel("qwen3-max")),
         ("HEAD", "/v1/models/qwen3-max/", GetModel("qwen3-max")),
         ("GET", "/v1/models/Qwen/Qwen3-32B", GetModel("Qwen/Qwen3-32B")),

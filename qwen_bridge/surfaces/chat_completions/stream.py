@@ -73,10 +73,10 @@ class StreamEncoder:
         )
         choice = b'"choices":[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]'
         end = b',"usage":null}' if include_usage else b"}"
-        self._chunk = common + choice.replace(b"%b", _GAP) + end
-        self._text = _halves(common + choice % (b'{"content":%b}' % _GAP, b"null") + end)
-        self._reasoning = _halves(common + choice % (b'{"reasoning_content":%b}' % _GAP, b"null") + end)
-        self._usage_chunk = common + b'"choices":[],"usage":%b}' % _GAP
+        self._chunk = _pieces(common + choice % (_GAP, _GAP) + end)
+        self._text = _pieces(common + choice % (b'{"content":%b}' % _GAP, b"null") + end)
+        self._reasoning = _pieces(common + choice % (b'{"reasoning_content":%b}' % _GAP, b"null") + end)
+        self._usage_chunk = _pieces(common + b'"choices":[],"usage":%b}' % _GAP)
         self._include_usage = include_usage
         self._usage = UNKNOWN_USAGE
         self._with_calls = False
@@ -109,8 +109,8 @@ class StreamEncoder:
             return ()
         return self._fail(AnswerCutOff("The answer broke off before its end; what came is not complete."))
 
-    def _speak(self, halves: tuple[bytes, bytes], value: bytes) -> Sequence[bytes]:
-        chunk = halves[0] + value + halves[1]
+    def _speak(self, template: list[bytes], value: bytes) -> Sequence[bytes]:
+        chunk = value.join(template)
         if self._state is _State.SPEAKING:
             return (chunk,)
         return (self._opening() + chunk,)
@@ -143,7 +143,7 @@ class StreamEncoder:
             self._written(b"{}", b'"%b"' % finish_reason(reason, calls=self._with_calls).encode()),
         ]
         if self._include_usage:
-            pieces.append(encode(self._usage_chunk.replace(_GAP, orjson.dumps(usage_object(self._usage)))))
+            pieces.append(orjson.dumps(usage_object(self._usage)).join(self._usage_chunk))
         pieces.append(DONE)
         self._state = _State.OVER
         return (b"".join(pieces),)
@@ -155,10 +155,10 @@ class StreamEncoder:
         return (encode(orjson.dumps({"error": fields})),)
 
     def _written(self, delta: bytes, reason: bytes = b"null") -> bytes:
-        return encode(self._chunk.replace(_GAP, delta, 1).replace(_GAP, reason, 1))
+        before, between, after = self._chunk
+        return b"".join((before, delta, between, reason, after))
 
 
-def _halves(template: bytes) -> tuple[bytes, bytes]:
-    """An encoded event cut at its gap: what stands before a value, and what stands behind it."""
-    before, _, after = encode(template).partition(_GAP)
-    return before, after
+def _pieces(template: bytes) -> list[bytes]:
+    """An encoded event cut at its gaps. Framing and constant fields are written once for each answer, not per delta."""
+    return encode(template).split(_GAP)
