@@ -264,17 +264,19 @@ def _text(fields: dict[str, Any], name: str) -> str:
 
 def _usage(fields: object) -> Usage | None:
     """Qwen's running total; None for what counts no tokens (pictures) or makes no sense."""
+    if not isinstance(fields, dict):
+        return None
     prompt = _count(fields, "input_tokens")
     completion = _count(fields, "output_tokens")
     if not prompt + completion:
         return None
-    reasoning = _count(fields, "output_tokens_details", "reasoning_tokens")
-    cached = _count(fields, "prompt_tokens_details", "cached_tokens") or _count(fields, "cached_tokens")
+    reasoning = _count(fields.get("output_tokens_details"), "reasoning_tokens")
+    # The older name stands beside the details, the newer inside them; never both.
+    cached = _count(fields, "cached_tokens") or _count(fields.get("prompt_tokens_details"), "cached_tokens")
     return Usage(prompt, completion, reasoning=min(reasoning, completion), cached=min(cached, prompt))
 
 
-def _count(fields: object, *path: str) -> int:
-    """The positive integer at a path; 0 when there is none."""
-    for name in path:
-        fields = fields.get(name) if isinstance(fields, dict) else None
-    return fields if isinstance(fields, int) and not isinstance(fields, bool) and fields > 0 else 0
+def _count(fields: object, name: str) -> int:
+    """The positive integer of that name; 0 when there is none. (`type`, since True is an `int` too.)"""
+    value = fields.get(name) if isinstance(fields, dict) else None
+    return value if type(value) is int and value > 0 else 0

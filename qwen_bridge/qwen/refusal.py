@@ -61,12 +61,12 @@ def read_answer(status: int, headers: Sequence[tuple[str, str]], body: bytes) ->
     actual = fields.get("x-actual-status-code", "")
     if actual.isascii() and actual.isdigit() and len(actual) == 3:
         status = int(actual)
-    head = body[:_PAGE_HEAD].decode("utf-8", "replace")
-    challenged = _marked(head) or _marked(fields.get("location", ""))
     wait = _seconds(fields.get("retry-after", ""))
     frame = _object(body)
     if frame is not None:
-        return _read(frame, status, challenged=challenged, wait=wait)
+        return _read(frame, status, wait=wait)
+    head = body[:_PAGE_HEAD].decode("utf-8", "replace")
+    challenged = _marked(head) or _marked(fields.get("location", ""))
     page = "html" in fields.get("content-type", "").lower() or head.lstrip("\ufeff \t\r\n").startswith("<")
     return Refusal(status, page=page, empty=not body.strip(), challenged=challenged, wait=wait)
 
@@ -78,11 +78,10 @@ def read_frame(frame: Mapping[str, Any]) -> Refusal:
             extra = delta.get("extra")
             words = extra if isinstance(extra, dict) else {}
             frame = {**words, "details": words.get("details") or delta.get("content"), **frame}
-    ret = frame.get("ret")
-    return _read(frame, 200, challenged=isinstance(ret, list) and _marked(_text(ret)))
+    return _read(frame, 200)
 
 
-def _read(frame: Mapping[str, Any], status: int, *, challenged: bool, wait: float | None = None) -> Refusal:
+def _read(frame: Mapping[str, Any], status: int, *, wait: float | None = None) -> Refusal:
     places = [place for place in (frame.get("data"), frame.get("error"), frame) if isinstance(place, dict)]
     success = frame.get("success")
     return Refusal(
@@ -93,7 +92,7 @@ def _read(frame: Mapping[str, Any], status: int, *, challenged: bool, wait: floa
         role=_first(places, "role"),
         success=success if isinstance(success, bool) else None,
         parsed=True,
-        challenged=challenged,
+        challenged=_marked(_text(frame.get("ret"))) or _marked(_first(places, "url")),
         wait=wait,
     )
 

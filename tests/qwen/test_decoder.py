@@ -191,8 +191,15 @@ def test_a_search_promises_an_answer() -> None:
 
 
 def test_an_answer_finished_without_a_word_is_empty() -> None:
-    """`finished` alone is no answer."""
+    """`finished` alone is no answer, also behind a search."""
     assert failure(decode(created(), delta(""), finished())) is EmptyAnswer
+    assert failure(decode(created(), search_result("web_search"), finished())) is EmptyAnswer
+
+
+@pytest.mark.parametrize("before", [[], [delta("hm", "think"), finished("think")]])
+def test_an_answer_that_has_begun_must_end(before: list[Frame]) -> None:
+    """An empty increment opens the answer: a stream that ends there was cut off."""
+    assert failure(decode(created(), *before, delta(""))) is AnswerCutOff
 
 
 def test_a_finished_answer_stays_finished() -> None:
@@ -208,7 +215,9 @@ def test_an_answer_that_goes_on_is_open_again() -> None:
     assert failure(events) is AnswerCutOff
 
 
-@pytest.mark.parametrize("phase", ["web_search", "image_search", "code_interpreter", "KeepAlive", "never-seen", 7])
+@pytest.mark.parametrize(
+    "phase", ["web_search", "image_search", "code_interpreter", "KeepAlive", "never-seen", 7, ["answer"]]
+)
 def test_other_phases_are_silent(phase: Any) -> None:
     """Tool phases and phases nobody knows show nothing, whatever their content."""
     assert decode(created(), delta("secret", phase), delta("a"), finished()) == [STARTED, TextDelta("a"), STOP]
@@ -228,6 +237,25 @@ def test_a_picture_behind_text_stands_apart() -> None:
     )  # fmt: skip
     assert texts(events) == "Here:https://x/a (1).pngsorry\n\n![image](https://x/a%281%29.png)"
     assert events[-1] == STOP
+
+
+@pytest.mark.parametrize("role", [None, ""])
+def test_no_role_is_the_assistants(role: str | None) -> None:
+    """Content without a role is shown: nobody else speaks without saying who."""
+    assert texts(decode(created(), delta("a", role=role), finished())) == "a"
+
+
+def test_a_second_block_of_thinking_may_use_the_same_words() -> None:
+    """Behind `finished` the arrays start anew, and what they hold is new."""
+    block = [summary(["One"], ["First."]), finished("thinking_summary")]
+    events = decode(created(), *block, *block, delta("a"), finished())
+    assert texts(events, ReasoningDelta) == "**One**\n\nFirst.\n\n**One**\n\nFirst."
+
+
+def test_a_start_is_not_told_twice_nor_late() -> None:
+    """A repeated opening says nothing, and neither does one behind the first word."""
+    assert decode(created(), created(), delta("a"), finished()) == [STARTED, TextDelta("a"), STOP]
+    assert decode(delta("a"), created(), finished()) == [TextDelta("a"), STOP]
 
 
 def test_the_first_index_wins_whatever_comes_first() -> None:

@@ -72,12 +72,18 @@ def test_a_page_is_known_by_its_type_or_its_first_letter() -> None:
         (b"<html>_____tmd_____/punish", []),
         (b'<meta name="aliyun_waf_aa">', []),
         (b'{"ret":["FAIL_SYS_USER_VALIDATE"]}', []),
+        (b'{"data":{"url":"https://chat.qwen.ai/_____tmd_____/punish"}}', []),
         (b"", [("Location", "https://chat.qwen.ai/_____tmd_____/punish")]),
     ],
 )
 def test_the_marks_of_the_firewall_are_seen_anywhere(body: bytes, headers: list[tuple[str, str]]) -> None:
     """In a page, in JSON, or in a redirect."""
     assert read_answer(200, headers, body).challenged
+
+
+def test_words_about_the_firewall_are_not_the_firewall() -> None:
+    """In JSON the marks count in the firewall's own fields only: an answer may speak of them."""
+    assert not answer({"success": True, "data": {"message": "aliyun_waf and _____tmd_____"}}).challenged
 
 
 def test_a_delta_with_an_error_tells_its_words() -> None:

@@ -48,6 +48,14 @@ def test_a_new_block_starts_anew() -> None:
     assert text + summary.take(extra(["a"], ["b"])) == "**a**\n\nb\n\n**a**\n\nb"
 
 
+def test_blocks_without_titles_stand_apart() -> None:
+    """A new block never goes on in the paragraph of the one before."""
+    summary = ThinkingSummary()
+    text = summary.take(extra([], ["a"]))
+    summary.end_block()
+    assert text + summary.take(extra([], ["a"])) == "a\n\na"
+
+
 def test_a_finished_block_without_words_leaves_no_gap() -> None:
     """The first words stand at the very beginning, also behind an empty block."""
     summary = ThinkingSummary()

@@ -158,6 +158,7 @@ def _oracle(chunks: Sequence[bytes]) -> list[tuple[str, str, str]]:
         (b"data:1\n\n:a comment of more than eight\n\ndata: 2\n\n", [SSEEvent(b"1"), SSEOverflow(8)]),
         (b"data:123\ndata:456\ndata:\n\n", [SSEEvent(b"123\n456\n")]),  # the line ends between count
         (b"data:123\ndata:456\ndata:7\n\n", [SSEOverflow(8)]),
+        (b"data:123\n\n" * 3, [SSEEvent(b"123")] * 3),  # each event has its own
         (b"data\n" * 9 + b"\n", [SSEEvent(b"\n" * 8)]),
         (b"data\n" * 10 + b"\n", [SSEOverflow(8)]),
     ],
