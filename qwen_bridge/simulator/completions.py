@@ -128,7 +128,7 @@ class _Opened:
                 node.text = turn.answer = changed.said
                 node.done = True
                 node.stopped = changed.state is State.STOPPED
-                self.world.running.pop(self.ask.chat.id, None)
+                self.world.release(self.ask.chat.id)
 
         generation.when_changed = record
         self.world.ledger.open_turn(turn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,9 +85,11 @@ def _read_entry(answer: object, where: str) -> Entry:
         raise ScriptError(f"{where} is not an object")
     for key, item in answer.items():
         if key not in _KEYS:
-            raise ScriptError(f"{where}: unknown key {key!r}{_hint(key, _KEYS)}")
+            raise ScriptError(f"{where}: unknown key {key!r}; {_hint(key, _KEYS)}")
+        if key == "fault" and isinstance(item, str) and item not in FAULTS:
+            raise ScriptError(f"{where}: unknown fault {item!r}; {_hint(item, FAULTS)}")
         if item is not None and not _fits(key, item):
-            raise ScriptError(f"{where}.{key} must be {_KEYS[key]}{_hint(item, FAULTS) if key == 'fault' else ''}")
+            raise ScriptError(f"{where}.{key} must be {_KEYS[key]}")
     given = {key: item for key, item in answer.items() if item is not None}
     cuts = given.pop("cuts", None)
     entry = {"cut": cuts} | given if cuts is not None else given
@@ -105,7 +108,7 @@ def _read_raw(text: str | None, encoded: str | None, where: str) -> bytes | None
 
 
 def _is_number(item: object, least: float) -> bool:
-    return isinstance(item, int | float) and not isinstance(item, bool) and item >= least
+    return isinstance(item, int | float) and not isinstance(item, bool) and least <= item < math.inf
 
 
 def _is_whole(item: object, least: int) -> bool:
@@ -144,7 +147,7 @@ def _is_cut(item: object) -> bool:
     return True
 
 
-def _hint(word: object, known: Mapping[str, object]) -> str:
-    """`; known are …`, the nearest one first when there is one."""
-    near = difflib.get_close_matches(str(word), known, n=1)
-    return f": {word!r} is unknown; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+def _hint(word: str, known: Mapping[str, object]) -> str:
+    """The likely spelling, or all there is."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

@@ -82,6 +82,10 @@ class World:
         if generation.state is State.RUNNING:
             self.running[chat_id] = (account, generation)
 
+    def release(self, chat_id: str) -> None:
+        """The answer in this chat is over."""
+        self.running.pop(chat_id, None)
+
     def stop(self, chat_ids: Sequence[str]) -> None:
         """End what is being said in these chats."""
         for chat_id in chat_ids:
