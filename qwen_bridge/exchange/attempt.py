@@ -2,8 +2,9 @@
 
 ::
 
-    ASKING ──responded: 200 and an event stream──▶ ANSWERING ──feed, finished──▶ events of the answer
-       └─────responded: anything else────────────▶ REFUSING ──finished──▶ ResponseFailed, classified
+    ASKING ──responded: 200 and an event stream──▶ OPENING ──first byte──▶ ANSWERING ──▶ events of the answer
+       └─────responded: anything else────────────────▶ REFUSING ◀──┘ of JSON or HTML
+                                                          └──finished──▶ ResponseFailed, classified
 
 Whatever goes wrong here becomes a `ResponseFailed` event; nothing is raised.
 """
@@ -14,7 +15,7 @@ import enum
 from collections.abc import Sequence
 
 from qwen_bridge.errors import AnswerCutOff, BridgeError, ConnectionLost
-from qwen_bridge.events import ResponseFailed, StreamEvent
+from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
 from qwen_bridge.exchange.effects import Headers
 from qwen_bridge.exchange.inflate import ContentDecoder
 from qwen_bridge.qwen.decoder import QwenDecoder
@@ -28,6 +29,7 @@ REFUSAL_LIMIT = 64 * 1024
 
 class _Phase(enum.Enum):
     ASKING = enum.auto()
+    OPENING = enum.auto()
     REFUSING = enum.auto()
     ANSWERING = enum.auto()
 
@@ -40,7 +42,7 @@ class Attempt:
     def __init__(self) -> None:
         self._phase = _Phase.ASKING
         self._inflate = ContentDecoder("")
-        self._decoder: Stage[bytes, StreamEvent] = Pipeline(SSEDecoder(), QwenDecoder())
+        self._decoder: Stage[bytes, StreamEvent] = Pipeline(SSEDecoder(keep_last=True), QwenDecoder())
         self._head: tuple[int, Headers] = (0, ())
         self._body = bytearray()
 
@@ -54,9 +56,10 @@ class Attempt:
         self._head = (status, headers)
         fields = dict(headers)
         streams = status == 200 and is_event_stream(fields.get("content-type", ""))
-        self._phase = _Phase.ANSWERING if streams else _Phase.REFUSING
+        self._phase = _Phase.OPENING if streams else _Phase.REFUSING
+        encodings = (value for name, value in headers if name == "content-encoding")
         try:
-            self._inflate = ContentDecoder(fields.get("content-encoding", ""))
+            self._inflate = ContentDecoder(",".join(encodings))
         except BridgeError as error:
             return [ResponseFailed(error)]
         return ()
@@ -67,6 +70,8 @@ class Attempt:
             pieces = self._inflate.feed(data)
         except BridgeError as error:
             return [ResponseFailed(error)]
+        if self._phase is _Phase.OPENING:
+            pieces = self._opened(b"".join(pieces))
         if self._phase is _Phase.ANSWERING:
             return [event for piece in pieces for event in self._decoder.feed(piece)]
         for piece in pieces:
@@ -75,15 +80,31 @@ class Attempt:
 
     def finished(self) -> Sequence[StreamEvent]:
         """The body ended as HTTP says it should."""
-        if self._phase is _Phase.ANSWERING:
+        if self._phase in (_Phase.OPENING, _Phase.ANSWERING):
             return self._decoder.close()
         status, headers = self._head
         return [ResponseFailed(classify(status, headers, bytes(self._body)))]
 
     def lost(self) -> Sequence[StreamEvent]:
         """The connection broke after the request was sent."""
-        if self._phase is _Phase.ANSWERING:
-            sentence = "The connection to Qwen broke in the middle of the answer. Ask again."
-            return [ResponseFailed(AnswerCutOff(sentence))]
-        sentence = "Qwen closed the connection without an answer. Check your network and try again."
-        return [ResponseFailed(ConnectionLost(sentence))]
+        if self._phase not in (_Phase.OPENING, _Phase.ANSWERING):
+            sentence = "Qwen closed the connection without an answer. Check your network and try again."
+            return [ResponseFailed(ConnectionLost(sentence))]
+        events = self._decoder.close()
+        if any(isinstance(event, ResponseEnded) for event in events):
+            return events  # Qwen had said that it was finished: what broke was only the goodbye.
+        sentence = "The connection to Qwen broke in the middle of the answer. Ask again."
+        return [ResponseFailed(AnswerCutOff(sentence))]
+
+    def _opened(self, data: bytes) -> Sequence[bytes]:
+        """What to read now that `data` has come: nothing until a first byte tells a stream from a refusal.
+
+        Refusals were reported under the content type of a stream, too, and no event begins like JSON or HTML.
+        """
+        self._body += data
+        start = bytes(self._body.lstrip()[:1])
+        if not start and len(self._body) < REFUSAL_LIMIT:
+            return ()
+        self._phase = _Phase.REFUSING if start in (b"{", b"<") else _Phase.ANSWERING
+        held, self._body = bytes(self._body), bytearray()
+        return [held]

@@ -98,12 +98,12 @@ class Exchange:
         match self._terms.policy.decide(error, self._progress(error), self._terms.jitter()):
             case Retry(delay):
                 self._waited += delay
-                self._start_attempt()
+                self._start_attempt(pause=delay)
                 return [Again(delay)]
             case RestartChat():
                 return self._restart(error)
             case GiveUp(final):
-                return self.refuse(final)
+                return [*self._forget(error), *self.refuse(final)]
 
     # -- time and the client ----------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Exchange:
         """Some time passed; `now` is in seconds on a clock that never jumps. To be called every second or so."""
         if self.over:
             return ()
-        limit = self._terms.first_byte if self._attempt.waiting else self._terms.idle
+        limit = self._pause + self._terms.first_byte if self._attempt.waiting else self._terms.idle
         if self._qwen.seconds(now) >= limit:
             return self.failed(QwenTimeout(f"Qwen said nothing for {limit:g} seconds. Try again."))
         if self._client.seconds(now) >= self._terms.keepalive and self.question.request.stream:
@@ -120,6 +120,9 @@ class Exchange:
 
     def refuse(self, error: BridgeError) -> Sequence[Effect]:
         """Tell the client no, in whatever form it can still take; there is no further attempt."""
+        if self.over:
+            return ()
+        effects: Sequence[Effect]
         if self._shown is _Shown.NOTHING:
             effects = refusal(error, self._identity())
         else:
@@ -138,22 +141,28 @@ class Exchange:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _start_attempt(self) -> None:
+    def _start_attempt(self, pause: float = 0.0) -> None:
         self._qwen.broken()
+        self._pause = pause  # the wait before the attempt; Qwen is not even asked in it
         self._attempt = Attempt()
         self._encoder = self._surface.encoder(self.head, self.question.request)
         self._answer = AnswerAccumulator()
         self._counted = False
 
     def _restart(self, error: BridgeError) -> Sequence[Effect]:
-        """The whole history goes to a new chat; a node that Qwen refused is not tried again by anybody."""
-        anchor = self.question.anchor
-        dead = anchor is not None and isinstance(error, ParentRefused | ChatGone)
-        forget = [Forget(anchor, isinstance(error, ChatGone))] if anchor is not None and dead else []
+        """The whole history goes to a new chat."""
+        forget = self._forget(error)
         self._restarted = True
         self.question.restart(error.code.removeprefix("qwen_"))
         self._start_attempt()
         return [*forget, Again(0.0)]
+
+    def _forget(self, error: BridgeError) -> list[Effect]:
+        """A node that Qwen refused is not tried again by anybody."""
+        anchor = self.question.anchor
+        if anchor is None or not isinstance(error, ParentRefused | ChatGone):
+            return []
+        return [Forget(anchor, isinstance(error, ChatGone))]
 
     def _progress(self, error: BridgeError) -> Progress:
         others = (i for i, earlier in enumerate(reversed(self.failures)) if type(earlier) is not type(error))
@@ -189,7 +198,8 @@ class Exchange:
         closing: list[StreamEvent] = [event] if self._counted else [UsageReported(self._estimate()), event]
         rest = b"".join(chunk for item in closing for chunk in self._encoder.feed(item))
         rest += b"".join(self._encoder.close())
-        started = self._answer.started
+        self._answer.feed(event)
+        started = self._answer.started if self._answer.complete else None
         commit = self.question.commit(started, message) if started is not None else None
         effects = [*([commit] if commit is not None else []), *self._last(rest), End()]
         self._shown = _Shown.OVER

@@ -45,27 +45,39 @@ class ContentDecoder:
 def _decoder(name: str) -> Callable[[bytes], bytes]:
     match name:
         case "gzip" | "x-gzip":
-            return zlib.decompressobj(wbits=31).decompress
+            return _Zlib(wbits=31).decompress
         case "deflate":
-            return _Deflate().decompress
+            return _Zlib().decompress
         case "br":
             decompressor: Any = brotli.Decompressor()
             return lambda data: bytes(decompressor.process(data))
         case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj().decompress
+            return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress
     raise AnswerUnreadable(f"Qwen's answer has the content encoding {name[:40]!r}, which the bridge does not know.")
 
 
-class _Deflate:
-    """`deflate` means zlib's format, and some servers send it raw; the first byte that does not fit tells."""
+class _Zlib:
+    """zlib's formats; without `wbits` it is `deflate`: zlib's own format, which some servers send raw.
 
-    __slots__ = ("_inner",)
+    A body may be several gzip members (RFC 1952, 2.2), where zlib stops behind the first.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_inner", "_wbits")
+
+    def __init__(self, wbits: int | None = None) -> None:
+        self._wbits = wbits
         self._inner: Any = None
 
     def decompress(self, data: bytes) -> bytes:
-        if self._inner is None and data:
-            # A zlib header says method 8 in its low four bits; raw deflate practically never starts so.
-            self._inner = zlib.decompressobj() if data[0] & 0x0F == 8 else zlib.decompressobj(wbits=-15)
-        return bytes(self._inner.decompress(data)) if data else b""
+        ready: list[bytes] = []
+        while data:
+            if self._inner is None or self._inner.eof:
+                self._inner = zlib.decompressobj(self._wbits or _deflate_wbits(data))
+            ready.append(self._inner.decompress(data))
+            data = self._inner.unused_data
+        return b"".join(ready)
+
+
+def _deflate_wbits(data: bytes) -> int:
+    # A zlib header says method 8 in its low four bits; raw deflate practically never starts so.
+    return 15 if data[0] & 0x0F == 8 else -15

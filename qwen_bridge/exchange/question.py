@@ -144,7 +144,9 @@ class Question:
         match plan:
             case ContinueChat():
                 _refuse_attachments(plan.tail)
-                return render_tail(plan.tail, self.request.instructions if plan.resend_instructions else None, None)
+                known = self.request.dialogue[: plan.known]
+                news = self.request.instructions if plan.resend_instructions else None
+                return render_tail(plan.tail, news, None, known=known)
             case StartChat():
                 _refuse_attachments(plan.messages)
                 return render_start(plan.messages, self.request.instructions)

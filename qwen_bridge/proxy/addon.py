@@ -107,7 +107,7 @@ class BridgeAddon:
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.response is None and self._unclaimed(flow):
             flow.response = error_response(
-                InternalError("This request for OpenAI passed the bridge by and was stopped. Please report it.")
+                InternalError("This request went past the bridge and was stopped. Please report it.")
             )
 
     # Our own two hooks. `fail_closed` would set a response; here a stream waits, and answers by itself if left alone.
@@ -160,8 +160,8 @@ class BridgeAddon:
             log.exception("a hook failed; nothing was forwarded", request_id=turn.request_id)
 
     def _unclaimed(self, flow: http.HTTPFlow) -> bool:
-        """Whether a flow is for OpenAI and no stream of ours answers it. No guard, no passage."""
-        return flow.id not in self._turns and (self._desk is None or self._desk.guard.is_openai(flow))
+        """Whether a flow is ours and no stream of ours answers it. No guard, no passage."""
+        return flow.id not in self._turns and (self._desk is None or self._desk.guard.must_not_pass(flow))
 
     def _over(self, flow: http.HTTPFlow) -> Turn | None:
         return self._turns.pop(flow.id, None)

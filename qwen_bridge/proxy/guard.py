@@ -1,8 +1,8 @@
 """Which traffic is the bridge's, and what must never be connected.
 
 Three barriers stand behind one another, because each can only be as good as the hook or layer that carries it: the
-stream claims a request by itself (`claims`), the hooks refuse a request for OpenAI that no stream has claimed
-(`is_openai`), and the connection to an OpenAI host is refused when it is opened (`may_connect`).
+stream claims a request by itself (`claims`), the hooks stop a request of ours that no stream has claimed
+(`must_not_pass`), and the connection to an OpenAI host is refused when it is opened (`may_connect`).
 """
 
 from __future__ import annotations
@@ -50,11 +50,16 @@ class Guard:
             return True
         return self._any_openai(_names(context, request))
 
-    def is_openai(self, flow: http.HTTPFlow) -> bool:
-        """Whether a flow names OpenAI as its destination in any way."""
-        request = flow.request
-        names = (request.host, request.pretty_host, flow.client_conn.sni, *(flow.server_conn.address or ())[:1])
-        return self._any_openai(names)
+    def must_not_pass(self, flow: http.HTTPFlow) -> bool:
+        """Whether a flow that no stream of ours has claimed has to be stopped.
+
+        That is one that names OpenAI in any way, and one that came to the proxy as to a server: forwarded, it would go
+        to wherever the listener points, or round in circles.
+        """
+        request, client = flow.request, flow.client_conn
+        names = (request.host, request.pretty_host, client.sni, *(flow.server_conn.address or ())[:1])
+        to_itself = request.port == client.sockname[1] and request.host in (client.sockname[0], "localhost")
+        return self._any_openai(names) or to_itself or isinstance(client.proxy_mode, ReverseMode)
 
     def may_connect(self, names: Iterable[str | None]) -> bool:
         """Whether a connection to a server of these names (address, SNI) may be opened at all."""

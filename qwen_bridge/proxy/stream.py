@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from mitmproxy import flow, http
 from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events, layer
@@ -51,12 +52,14 @@ from mitmproxy.proxy.layers.http._hooks import (
 from qwen_bridge.errors import InvalidRequest, QwenUnreachable, RequestTooLarge
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget
 from qwen_bridge.exchange.reply import refusal
-from qwen_bridge.proxy.guard import Guard
-from qwen_bridge.proxy.rewrite import aim, call_of, decoded, head_of
+from qwen_bridge.proxy.guard import Guard, crash
+from qwen_bridge.proxy.rewrite import aim, call_of, decoded, error_response, head_of
 from qwen_bridge.proxy.turn import Turn
 
 if TYPE_CHECKING:
     from qwen_bridge.proxy.layer import BridgeHttpLayer
+
+log = structlog.get_logger("qwen_bridge")
 
 type Commands = layer.CommandGenerator[None]
 
@@ -101,17 +104,42 @@ class BridgeStream(HttpStream):
     _oversized = False
 
     def _handle_event(self, event: events.Event) -> Commands:
-        if isinstance(event, events.Wakeup):
-            yield from self._woken(event)
+        try:
+            if isinstance(event, events.Wakeup):
+                yield from self._woken(event)
+            else:
+                yield from super()._handle_event(event)
+        except Exception:
+            # mitmproxy would log a bug of ours and go on: the client would wait for ever, or worse.
+            if self.turn is None:
+                raise
+            log.exception("a stream failed; nothing was forwarded", request_id=self.turn.request_id)
+            yield from self._crash()
+
+    def _crash(self) -> Commands:
+        """End the answer however far it got, using as little as possible of what may be broken."""
+        yield from self._drop_upstream()
+        if self.flow.response is None:
+            self.flow.response = error_response(crash())
+            yield from self.send_response()
         else:
-            yield from super()._handle_event(event)
+            yield commands.CloseConnection(self.context.client)
+        self.client_state = self.server_state = self.state_errored
 
     # -- the client's request ---------------------------------------------------------------------------------------
 
     def state_wait_for_request_headers(self, event: RequestHeaders) -> Commands:
-        if self.desk.guard.claims(self.context, event.request):
+        if self._claimed(event.request):
             self.turn = self.desk.new_turn()
         yield from super().state_wait_for_request_headers(event)
+
+    def _claimed(self, request: http.Request) -> bool:
+        try:
+            return self.desk.guard.claims(self.context, request)
+        except Exception:
+            # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
+            log.exception("a request could not be judged and is not forwarded")
+            return True
 
     def start_request_stream(self) -> Commands:
         if self.turn is None:

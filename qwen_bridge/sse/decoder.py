@@ -47,12 +47,17 @@ class _State(Enum):
 
 
 class SSEDecoder:
-    """Stage from byte chunks to events. Never raises on input; `max_event_bytes` bounds a line and an event's data."""
+    """Stage from byte chunks to events. Never raises on input; `max_event_bytes` bounds a line and an event's data.
 
-    __slots__ = ("_event", "_id", "_limit", "_lines", "_partial", "_size", "_state", "_unfinished")
+    With `keep_last` an event whose lines are all complete, and only its blank line is missing, is dispatched at the
+    end. WHATWG drops it; capture 06 ends so, and its last event is the one that says the answer is finished.
+    """
 
-    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+    __slots__ = ("_event", "_id", "_keep_last", "_limit", "_lines", "_partial", "_size", "_state", "_unfinished")
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES, *, keep_last: bool = False) -> None:
         self._limit = max_event_bytes
+        self._keep_last = keep_last
         self._state = _State.START
         self._partial = bytearray()  # the head of a line whose end has not come
         self._lines: list[bytes] = []  # the data lines of the event being read
@@ -86,10 +91,13 @@ class SSEDecoder:
         return ready
 
     def close(self) -> Sequence[SSEEvent | SSEOverflow]:
-        """The stream has ended. An event without its blank line is not dispatched; `unfinished` tells of it."""
+        """The stream has ended. What is left of an event is not dispatched, but see the class; `unfinished` tells."""
+        ready: list[SSEEvent | SSEOverflow] = []
+        if self._keep_last and not self._partial:
+            self._dispatch(ready)
         self._unfinished = self.unfinished
         self._drop()
-        return []
+        return ready
 
     def _opening(self, chunk: bytes) -> bytes:
         """Take away what is no content: a byte order mark at byte 0, an LF whose CR came with the chunk before."""

@@ -232,3 +232,15 @@ def test_the_captures_under_cuts(path: Path) -> None:
     texts = [item.text for item in run(SSEDecoder, [data]) if isinstance(item, SSEEvent)]
     assert texts == [event[0] for event in _oracle([data])]
     assert texts
+
+
+def test_a_last_event_without_its_blank_line_is_kept_on_demand() -> None:
+    """With `keep_last` complete lines are an event at the end of the stream, and a line cut short is still none."""
+    whole, cut = SSEDecoder(keep_last=True), SSEDecoder(keep_last=True)
+    whole.feed(b"data: one\ndata: two\n")
+    cut.feed(b"data: one\ndata: tw")
+    assert [event.data for event in whole.close() if isinstance(event, SSEEvent)] == [b"one\ntwo"]
+    assert not whole.unfinished
+    assert list(whole.close()) == []
+    assert list(cut.close()) == []
+    assert cut.unfinished
