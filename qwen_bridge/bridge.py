@@ -142,6 +142,7 @@ class Bridge:
             if question.anchor is not None:
                 self._book.claim(question.anchor)
         if question.needs_chat:
+            question.check()
             question.opened(await self._client.open_chat(self._credentials, question.scope.model, question.title))
         return question.ask(self._credentials)
 

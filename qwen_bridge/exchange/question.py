@@ -26,6 +26,9 @@ from qwen_bridge.qwen.payload import Turn, completion, completions_path
 TITLE_LENGTH = 60
 """Characters of the first question that become the chat's title in Qwen's side bar."""
 
+_SOME_CHAT = "00000000-0000-0000-0000-000000000000"
+"""As long as every chat's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -94,26 +97,19 @@ class Question:
         """A chat was opened. It serves every further attempt until `restart`."""
         self._chat_id = chat_id
 
+    def check(self) -> None:
+        """Raise what `ask` would raise about the words, before a chat is opened for them and left empty."""
+        self._body(_SOME_CHAT)
+
     def ask(self, credentials: Credentials) -> Ask:
         """The completion call of this attempt.
 
         Raises `ContextTooLong` with the sizes when the body would be larger than Qwen's firewall lets through, and
         `UnsupportedParameter` when the words to be sent hold a picture or a file.
         """
-        if self._chat_id is None or self.plan is None:
+        if self._chat_id is None:
             raise InternalError("The bridge asked before it had a chat. Nothing was sent. Please report this.")
-        turn = Turn(
-            chat_id=self._chat_id,
-            parent_id=self.anchor.parent_id if self.anchor is not None else None,
-            model=self.scope.model,
-            content=self._content(self.plan),
-            thinking=self._thinking(),
-            message_id=self._ids.uuid(),
-            answer_id=self._ids.uuid(),
-            timestamp=int(self._clock.now()),
-        )
-        body = completion(turn)
-        self._check_size(body)
+        body = self._body(self._chat_id)
         self.request_bytes = len(body)
         headers = request_headers(
             credentials, origin=self._manner.origin, referer_chat_id=self._chat_id, request_id=self._ids.uuid()
@@ -121,10 +117,10 @@ class Question:
         return Ask("POST", completions_path(self._chat_id), tuple(headers), body)
 
     def commit(self, started: ResponseStarted, answer: Message) -> Commit | None:
-        """What to remember once `answer` is complete; None for a request without a turn of its own."""
-        if not self._keys:
-            return None
+        """What to remember once `answer` is complete; None when the request has no turn, or the answer no node."""
         parent = started.response_id if self._manner.parent_from == "response_id" else started.user_id
+        if not self._keys or not parent:
+            return None
         anchor = Anchor(
             chat_id=self._chat_id or started.chat_id,
             parent_id=parent,
@@ -139,6 +135,23 @@ class Question:
     def route(self) -> str:
         """Where the conversation went, for header and log; see `planner.explain`."""
         return explain(self.plan) if self.plan is not None else "undecided"
+
+    def _body(self, chat_id: str) -> bytes:
+        if self.plan is None:
+            raise InternalError("The bridge asked before it had a plan. Nothing was sent. Please report this.")
+        turn = Turn(
+            chat_id=chat_id,
+            parent_id=self.anchor.parent_id if self.anchor is not None else None,
+            model=self.scope.model,
+            content=self._content(self.plan),
+            thinking=self._thinking(),
+            message_id=self._ids.uuid(),
+            answer_id=self._ids.uuid(),
+            timestamp=int(self._clock.now()),
+        )
+        body = completion(turn)
+        self._check_size(body)
+        return body
 
     def _content(self, plan: Plan) -> str:
         match plan:

@@ -6,6 +6,7 @@ import orjson
 
 from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Begin, Data, Effect, End, Headers
+from qwen_bridge.surfaces.json_text import json_text
 
 
 def whole(status: int, body: bytes, headers: Headers = ()) -> list[Effect]:
@@ -18,4 +19,6 @@ def whole(status: int, body: bytes, headers: Headers = ()) -> list[Effect]:
 
 def refusal(error: BridgeError, headers: Headers = ()) -> list[Effect]:
     """An answer that says no: status, OpenAI's envelope, and what the error adds to the headers."""
-    return whole(error.status, orjson.dumps(error.envelope()), (*headers, *error.headers()))
+    # A word of Qwen's or of the client's may stand in it, so each text takes the road that cannot fail.
+    fields = {key: text and orjson.Fragment(json_text(text)) for key, text in error.envelope()["error"].items()}
+    return whole(error.status, orjson.dumps({"error": fields}), (*headers, *error.headers()))

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from qwen_bridge.conversation.canonical import instructions_digest
+from qwen_bridge.conversation.keys import chain, extend
+from qwen_bridge.errors import ContextTooLong, InternalError, UnsupportedParameter
+from qwen_bridge.events import ResponseStarted
+from qwen_bridge.exchange.question import TITLE_LENGTH, Manner, Question
+from qwen_bridge.messages import ChatRequest, FilePart, ImagePart, Message, TextPart, ToolCall
+from qwen_bridge.ports import Anchor
+from tests.exchange.driving import CREDENTIALS, HISTORY, MANNER, ORIGIN, SCOPE, asking, assistant, user
+from tests.harness.ports import CountedIds, FixedClock
+
+STARTED = ResponseStarted("c", "the-question", "the-answer")
+
+
+def question(request: ChatRequest, manner: Manner = MANNER) -> Question:
+    return Question(request, SCOPE, manner, FixedClock(1_800_000_000.9), CountedIds())
+
+
+def body(asked: Question) -> dict[str, Any]:
+    decoded: dict[str, Any] = json.loads(asked.ask(CREDENTIALS).body)
+    return decoded
+
+
+def content(asked: Question) -> str:
+    text: str = body(asked)["messages"][0]["content"]
+    return text
+
+
+def started(request: ChatRequest, manner: Manner = MANNER) -> Question:
+    """A question that goes to a new chat."""
+    asked = question(request, manner)
+    asked.decide({})
+    asked.opened("chat-1")
+    return asked
+
+
+def continued(request: ChatRequest, instructions: str | None = None) -> Question:
+    """A question whose history up to the last answer is known."""
+    asked = question(request)
+    seen = instructions_digest(request) if instructions is None else instructions
+    asked.decide({asked.lookups[0]: [Anchor("chat-0", "node-0", SCOPE.model, SCOPE.account, seen, 2)]})
+    return asked
+
+
+def test_a_first_question_opens_a_chat_and_sends_its_words() -> None:
+    """One user message without instructions is sent as its own text, to a new chat, without a parent."""
+    asked = question(asking(user("How are you?")))
+    assert asked.lookups == []
+    asked.decide({})
+    assert asked.needs_chat
+    asked.opened("chat-1")
+    assert not asked.needs_chat
+    assert (content(asked), body(asked)["parent_id"], asked.route) == ("How are you?", None, "new")
+
+
+def test_the_call_is_the_web_clients() -> None:
+    """Method, path with the chat, the session's headers, time in whole seconds, one message."""
+    ask = started(asking()).ask(CREDENTIALS)
+    sent = json.loads(ask.body)
+    assert (ask.method, ask.path) == ("POST", "/api/v2/chat/completions?chat_id=chat-1")
+    assert {"cookie": "token=token", "referer": f"{ORIGIN}/c/chat-1"}.items() <= dict(ask.headers).items()
+    assert (sent["model"], sent["timestamp"], len(sent["messages"])) == ("qwen3-max", 1_800_000_000, 1)
+
+
+def test_a_known_history_is_continued_with_what_is_new() -> None:
+    """Only the tail is sent, to the known chat, below the known node."""
+    asked = continued(asking(*HISTORY))
+    assert not asked.needs_chat
+    assert asked.anchor is not None
+    sent = body(asked)
+    assert (sent["chat_id"], sent["parent_id"]) == ("chat-0", "node-0")
+    assert sent["messages"][0]["content"] == "Two?"
+    assert asked.route == "hit depth=2/3"
+
+
+def test_new_instructions_are_said_again() -> None:
+    """A chat that saw other instructions is told the present ones with the tail."""
+    told = content(continued(asking(*HISTORY), instructions="others"))
+    assert "Be kind." in told
+    assert "One?" not in told
+    assert told.endswith("Two?")
+
+
+def test_a_result_names_the_tool_that_an_earlier_turn_called() -> None:
+    """The call stands in the known part, the result in the tail: the model is told which tool it was."""
+    history = (
+        user("Read it."),
+        Message("assistant", tool_calls=(ToolCall("call_1", "read_file", "{}"), ToolCall("call_2", "list", "{}"))),
+        Message("tool", (TextPart("text"),), tool_call_id="call_1"),
+        Message("tool", (TextPart("files"),), tool_call_id="call_2"),
+    )
+    told = content(continued(asking(*history)))
+    assert 'result of the tool "read_file", call 1 of 2' in told
+    assert 'result of the tool "list", call 2 of 2' in told
+
+
+def test_an_unknown_history_is_told_whole() -> None:
+    """Instructions and all turns go into the first message of the new chat."""
+    told = content(started(asking(*HISTORY)))
+    assert all(words in told for words in ("Be kind.", "One?", "One.", "Two?"))
+    assert started(asking(*HISTORY)).route == "miss reason=unknown_history"
+
+
+def test_after_a_restart_the_whole_history_goes_to_a_new_chat() -> None:
+    """What is sent is built from the original request, never from the tail that failed."""
+    asked = continued(asking(*HISTORY))
+    content(asked)
+    asked.restart("parent_refused")
+    assert asked.needs_chat
+    assert asked.anchor is None
+    asked.opened("chat-2")
+    assert content(asked) == content(started(asking(*HISTORY)))
+    assert body(asked)["parent_id"] is None
+    assert asked.route == "reset reason=parent_refused"
+
+
+def test_a_retry_says_the_same_under_new_ids() -> None:
+    """Two calls for one attempt differ in nothing but the ids that the client mints."""
+    asked = started(asking(*HISTORY))
+    first, second = body(asked), body(asked)
+    for sent in (first, second):
+        for name in ("fid", "childrenIds"):
+            sent["messages"][0].pop(name)
+    assert first == second
+    assert asked.ask(CREDENTIALS).headers != asked.ask(CREDENTIALS).headers
+
+
+@pytest.mark.parametrize(
+    ("setting", "said", "thinks"),
+    [
+        ("auto", None, False),
+        ("auto", True, True),
+        ("auto", False, False),
+        ("on", False, True),
+        ("on", None, True),
+        ("off", True, False),
+    ],
+)
+def test_thinking_is_the_settings_word_or_else_the_clients(
+    setting: Literal["auto", "on", "off"], said: bool | None, thinks: bool
+) -> None:
+    """`auto` follows the client, and means no where it says nothing."""
+    asked = started(asking(thinking=said), replace(MANNER, thinking=setting))
+    assert body(asked)["messages"][0]["feature_config"]["thinking_enabled"] is thinks
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ("\n  First line \nsecond", "First line"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 59 + "…"),
+        (" \n ", "New Chat"),
+    ],
+)
+def test_a_chat_is_called_by_the_first_line_of_its_first_question(words: str, title: str) -> None:
+    """The first line with something in it, cut to what a side bar shows."""
+    assert question(asking(Message("system", (TextPart("S"),)), user(words), assistant("no"))).title == title
+    assert len(title) <= TITLE_LENGTH
+
+
+def test_a_body_at_the_limit_is_sent_and_one_byte_more_is_not() -> None:
+    """The limit is Qwen's firewall's, counted in bytes of the body; the error names both sizes."""
+    size = len(started(asking()).ask(CREDENTIALS).body)
+    fits = started(asking(), replace(MANNER, message_limit=size))
+    assert len(fits.ask(CREDENTIALS).body) == size == fits.request_bytes
+    with pytest.raises(ContextTooLong, match=f"{size:,} bytes.*about {size - 1:,}") as raised:
+        started(asking(), replace(MANNER, message_limit=size - 1)).ask(CREDENTIALS)
+    assert raised.value.param == "messages"
+
+
+@pytest.mark.parametrize("part", [ImagePart("https://x/y.png"), FilePart("a.pdf", "data:")])
+def test_a_picture_or_a_file_is_refused_and_not_lost(part: ImagePart | FilePart) -> None:
+    """What cannot be sent is not left out in silence."""
+    with pytest.raises(UnsupportedParameter):
+        started(asking(Message("user", (TextPart("Look:"), part)))).ask(CREDENTIALS)
+    with pytest.raises(UnsupportedParameter):
+        continued(asking(*HISTORY, Message("user", (part,)))).ask(CREDENTIALS)
+
+
+@pytest.mark.parametrize(
+    ("request_", "limit"), [(asking(Message("user", (ImagePart("https://x"),))), 10**6), (asking(user("x" * 99)), 300)]
+)
+def test_what_cannot_be_asked_is_known_before_a_chat_is_opened(request_: ChatRequest, limit: int) -> None:
+    """A refused request leaves no empty chat in the user's side bar."""
+    asked = question(request_, replace(MANNER, message_limit=limit))
+    asked.decide({})
+    assert asked.needs_chat
+    with pytest.raises((UnsupportedParameter, ContextTooLong)):
+        asked.check()
+
+
+def test_the_check_counts_what_will_be_sent() -> None:
+    """It refuses exactly what `ask` refuses, for a chat with an id like Qwen's."""
+    asked = question(asking())
+    asked.decide({})
+    asked.opened("3f1c6ad0-93e0-4c28-a8d5-000000000001")
+    size = len(asked.ask(CREDENTIALS).body)
+    for limit, refuses in ((size, False), (size - 1, True)):
+        other = question(asking(), replace(MANNER, message_limit=limit))
+        other.decide({})
+        if refuses:
+            with pytest.raises(ContextTooLong):
+                other.check()
+        else:
+            other.check()
+
+
+def test_asking_without_a_chat_or_a_plan_is_a_bug_that_sends_nothing() -> None:
+    """The order decide, opened, ask is the caller's to keep; breaking it is an error of the bridge."""
+    asked = question(asking())
+    with pytest.raises(InternalError):
+        asked.check()
+    asked.decide({})
+    with pytest.raises(InternalError):
+        asked.ask(CREDENTIALS)
+
+
+@pytest.mark.parametrize(("parent_from", "node"), [("response_id", "the-answer"), ("parent_id", "the-question")])
+def test_the_anchor_is_the_node_that_the_setting_names(
+    parent_from: Literal["response_id", "parent_id"], node: str
+) -> None:
+    """The history with the answer lies at the answer's node, or at the question's for the early notes."""
+    commit = started(asking(*HISTORY), replace(MANNER, parent_from=parent_from)).commit(STARTED, assistant("Two."))
+    assert commit is not None
+    dialogue = [message for message in HISTORY if message.role != "system"]
+    assert commit.key == extend(chain(SCOPE, dialogue)[-1], assistant("Two."))
+    digest = instructions_digest(asking(*HISTORY))
+    assert commit.anchor == Anchor("chat-1", node, "qwen3-max", "account", digest, 4)
+
+
+def test_a_node_without_an_id_is_no_anchor() -> None:
+    """Where Qwen did not name the node, the next turn tells its history again instead of following nothing."""
+    asked = started(asking(), replace(MANNER, parent_from="parent_id"))
+    assert asked.commit(ResponseStarted("c", "", "the-answer"), assistant("Yes.")) is None
+
+
+def test_instructions_alone_have_no_anchor() -> None:
+    """A request with nothing but a system message is answered and not remembered."""
+    asked = started(asking(Message("system", (TextPart("Say hello."),))))
+    assert "Say hello." in content(asked)
+    assert asked.commit(STARTED, assistant("Hello")) is None
+    assert asked.lookups == []
+
+
+def test_the_route_of_a_question_without_a_plan_is_undecided() -> None:
+    """A refusal before the decision says so in its header."""
+    assert question(asking()).route == "undecided"
