@@ -2,7 +2,8 @@
 
 A value is taken from the first place that has it: an option (`--set qwen_NAME=…`), the environment (`QWEN_NAME`), the
 TOML file, the default. The TOML file is `config.toml` in the user's configuration folder, or the file that
-`QWEN_CONFIG` names. Unknown keys are errors: a typing mistake must not silently leave a default in force.
+`QWEN_CONFIG` names. Unknown keys there and among the options are errors: a typing mistake must not silently leave a
+default in force. In the environment unknown names are not looked at: other programs use the same prefix.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """All that a user may choose. Times are in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     upstream: str = Field(
         "https://chat.qwen.ai",
@@ -115,13 +118,15 @@ class Settings(BaseSettings):
             port = parts.port
         except ValueError:
             port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        if parts.scheme not in ("http", "https") or not parts.hostname or port in (-1, 0):
             raise ValueError("must be an address like https://chat.qwen.ai")
-        if parts.path.rstrip("/") or parts.query or parts.fragment or parts.username:
+        if parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("must be scheme, host and port only, like https://chat.qwen.ai")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ValueError("must use https: your Qwen cookies would travel readable for everybody")
-        return value.rstrip("/")
+        # Put together anew: blanks, capitals in the scheme and an empty port would be read differently further on.
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"{parts.scheme}://{host}" if port is None else f"{parts.scheme}://{host}:{port}"
 
     @field_validator("openai_hosts", mode="before")
     @classmethod
@@ -131,7 +136,11 @@ class Settings(BaseSettings):
     @field_validator("openai_hosts")
     @classmethod
     def _lower_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(host.lower().rstrip(".") for host in value)
+        hosts = tuple(host.strip().lower().rstrip(".") for host in value)
+        if any(not host or set(host) & set("/:@*?# ") for host in hosts):
+            # One that never matches would let prompts and keys pass to it.
+            raise ValueError("must be names of hosts, like api.openai.com, without scheme, port or path")
+        return hosts
 
     @field_validator("model_aliases", mode="before")
     @classmethod
