@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
-from mitmproxy import ctx, exceptions, http
+from mitmproxy import contentviews, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy import commands, layer, layers
@@ -32,11 +32,15 @@ from qwen_bridge.proxy.options import PREFIX, add_options, read_options
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.proxy.stream import Desk
 from qwen_bridge.proxy.turn import Turn
+from qwen_bridge.proxy.views import NOTE, QwenBridgeView, note, prune
 from qwen_bridge.settings import Settings
 
 log = structlog.get_logger("qwen_bridge")
 
 _TLS_OPTIONS = {"ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_upstream_trusted_confdir"}
+
+CLIENT_BYTES_KEPT = 256 * 1024
+"""Bytes kept of a client's request for the content view."""
 
 STREAMS_PER_CLIENT = 1000
 """Connections to Qwen for one client connection. mitmproxy allows five, and one HTTP/2 client carries many streams."""
@@ -56,6 +60,7 @@ class BridgeAddon:
     def load(self, loader: Loader) -> None:
         configure()
         add_options(loader)
+        contentviews.add(QwenBridgeView)
 
     def configure(self, updated: set[str]) -> None:
         self._stay_lazy()
@@ -105,7 +110,9 @@ class BridgeAddon:
 
     @fail_closed
     def request(self, flow: http.HTTPFlow) -> None:
-        if flow.response is None and self._unclaimed(flow):
+        if flow.id in self._turns:
+            note(flow, self._turns[flow.id].request_id, (flow.request.raw_content or b"")[:CLIENT_BYTES_KEPT])
+        elif flow.response is None and self._unclaimed(flow):
             flow.response = error_response(
                 InternalError("This request went past the bridge and was stopped. Please report it.")
             )
@@ -164,7 +171,14 @@ class BridgeAddon:
         return flow.id not in self._turns and (self._desk is None or self._desk.guard.must_not_pass(flow))
 
     def _over(self, flow: http.HTTPFlow) -> Turn | None:
-        return self._turns.pop(flow.id, None)
+        """The last hook of a flow: report the turn, and make room in the view."""
+        turn = self._turns.pop(flow.id, None)
+        if turn is not None:
+            status = flow.response.status_code if flow.response else 0
+            log.info("turn", **turn.summary, status=status, ended=flow.error.msg if flow.error else "complete")
+            flow.metadata.get(NOTE, {})["route"] = turn.summary["conversation"]
+        prune(ctx.options.qwen_view_limit)
+        return turn
 
     def _stay_lazy(self) -> None:
         """An eager mitmproxy connects to OpenAI for its certificate before it has read the request."""

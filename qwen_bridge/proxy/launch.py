@@ -23,7 +23,10 @@ class _Announce:
         self._announce = announce
 
     def running(self) -> None:
-        if all(server.is_running for server in ctx.master.addons.get("proxyserver").servers):
+        if ctx.options.deferred:
+            # mitmproxy forgives options nobody knows; here each of them is a typing mistake.
+            logging.getLogger(__name__).error(f"no such option: {', '.join(sorted(ctx.options.deferred))}")
+        elif all(server.is_running for server in ctx.master.addons.get("proxyserver").servers):
             self._announce(Path(ctx.options.confdir).expanduser())
 
 

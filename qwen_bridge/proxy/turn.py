@@ -76,6 +76,20 @@ class Turn:
             self.exchange.left()
 
     @property
+    def summary(self) -> dict[str, Any]:
+        """What the log says of the turn."""
+        exchange = self.exchange
+        if exchange is None:
+            return {"request_id": self.request_id, "conversation": "none", "faults": "", "model": ""}
+        faults = ",".join(fault.code for fault in exchange.failures)
+        return {
+            "request_id": self.request_id,
+            "conversation": exchange.question.route,
+            "faults": faults,
+            "model": exchange.question.scope.model,
+        }
+
+    @property
     def over(self) -> bool:
         return self.exchange is not None and self.exchange.over
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import ssl
 
 import httpx
+import stamina
 
-from qwen_bridge.errors import BridgeError, ConnectionLost, QwenTimeout, QwenUnreachable
+from qwen_bridge.errors import BridgeError, ConnectionLost, QwenTimeout, QwenUnreachable, WireError
 from qwen_bridge.ports import Clock, IdSource
 from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of
 from qwen_bridge.qwen.credentials import Credentials, request_headers
@@ -39,8 +40,11 @@ class QwenClient:
         return chat_id_of(await self._call(credentials, "POST", NEW_CHAT_PATH, body))
 
     async def models(self, credentials: Credentials) -> tuple[QwenModel, ...]:
-        """The models of this account."""
-        return models_of(await self._call(credentials, "GET", MODELS_PATH))
+        """The models of this account. Asked again when the network fails: it is the one call that changes nothing."""
+        async for attempt in stamina.retry_context(on=WireError, attempts=3, wait_initial=0.2, wait_max=1.0):
+            with attempt:
+                body = await self._call(credentials, "GET", MODELS_PATH)
+        return models_of(body)
 
     async def stop(self, credentials: Credentials, chat_id: str, response_id: str) -> None:
         """End a running answer, so that the chat is free again."""

@@ -116,7 +116,7 @@ async def test_a_turn_goes_to_qwen_and_to_nobody_else(
     assert KEY not in sent
 
 
-HOOKS = [
+HOOKS: list[tuple[type, str]] = [
     (BridgeAddon, name)
     for name in (
         "client_connected",
@@ -131,7 +131,7 @@ HOOKS = [
         "error",
     )
 ]
-INNER = [
+INNER: list[tuple[type, str]] = [
     (Guard, "claims"),
     (Guard, "must_not_pass"),
     (Guard, "tunnels"),

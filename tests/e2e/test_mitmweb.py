@@ -1,0 +1,62 @@
+"""The same bridge under mitmweb: the turn can be looked at, and the view stays small."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.harness.proxy import HOST, Proxy, free_port, settings, started, wait_until_listening
+from tests.harness.sdk import Conversation, sdk
+from tests.harness.simulate import RemoteSimulator
+
+LIMIT = 5
+
+
+@pytest.fixture
+def web(qwen: RemoteSimulator, tmp_path: Path) -> Iterator[tuple[Proxy, httpx.Client]]:
+    """`qwen-bridge run --web`, and its REST interface."""
+    port, web_port = free_port(), free_port()
+    chosen = settings(qwen.url, tmp_path, {"view_limit": LIMIT})
+    options = [f"web_port={web_port}", "web_password=secret", f"confdir={tmp_path / 'conf'}"]
+    options += [f"{name}={value}" for name, value in chosen.items()]
+    command = [sys.executable, "-m", "qwen_bridge.cli", "run", "--port", str(port), "--web"]
+    command += [part for option in options for part in ("--set", option)]
+    log = tmp_path / "mitmweb.log"
+    with (
+        started(command, log) as process,
+        httpx.Client(
+            base_url=f"http://{HOST}:{web_port}", headers={"authorization": "Bearer secret"}, trust_env=False
+        ) as rest,
+    ):
+        wait_until_listening(port, process, log)
+        yield Proxy(port, tmp_path / "conf"), rest
+
+
+def content(rest: httpx.Client, flow: dict[str, Any], side: str) -> str:
+    """What mitmweb shows by its own choice of view."""
+    shown = rest.get(f"/flows/{flow['id']}/{side}/content/Auto.json").json()
+    assert shown["view_name"] == "Qwen bridge"
+    return str(shown["text"])
+
+
+async def test_mitmweb_shows_the_turn_and_keeps_few(web: tuple[Proxy, httpx.Client], qwen: RemoteSimulator) -> None:
+    """The flow holds the client's request, the message to Qwen and the answer; old flows are dropped."""
+    proxy, rest = web
+    for number in range(3 * LIMIT):
+        await Conversation(sdk(proxy), system="Old.").say(f"question {number}")
+    talk = Conversation(sdk(proxy), system="Be brief.")
+    answered = await talk.say("Please invent a number.")
+    flows = rest.get("/flows").json()
+    assert LIMIT <= len(flows) <= LIMIT + 1
+    last = flows[-1]
+    assert last["request"]["path"].startswith("/api/v2/chat/completions")
+    asked, told = content(rest, last, "request"), content(rest, last, "response")
+    for words in ("gpt-4o", "Be brief.", "Please invent a number.", qwen.turns[-1]["chat_id"]):
+        assert words in asked
+    assert answered in told
+    assert "sk-test" not in str(rest.get("/flows").json())
