@@ -9,19 +9,30 @@ from typing import Any
 
 import structlog
 
-_SECRETS = re.compile(
-    r"(?i)(?P<keep>bearer\s+|\btoken=|\bcookie[\"']?\s*[:=]\s*|\bbx-umidtoken[\"']?\s*[:=]\s*)[^\s;,\"']+"
-    r"|\bsk-[A-Za-z0-9_-]{8,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
-)
-"""What a secret looks like: an authorization value, Qwen's cookies and token header, an OpenAI key, a JWT."""
+_TO = r"""(?:\\*["']?\s*[:=]\s*|\\*["']\s*,\s*)b?"""
+"""From a name to its value: as a header, an assignment, in a mapping or a pair, in JSON within a string."""
 
-_SECRET_NAMES = frozenset({"authorization", "cookie", "cookies", "token", "bx_umidtoken", "bx-umidtoken", "api_key"})
+_SECRETS = (
+    # A header of cookies, to its closing quote or else to the end of the line: each cookie in it may be a key.
+    re.compile(rf"""(?P<keep>cookies?{_TO}(?P<quote>\\*["'])?)(?(quote)(?:(?!(?P=quote)).)+|[^\r\n"']+)""", re.I),
+    re.compile(rf"""(?P<keep>authorization{_TO}\\*["']?(?:\w+\s+(?=\S))?)[^\s;,"'\\]+""", re.I),
+    re.compile(rf"""(?P<keep>(?:token|bx[-_]ua|api[-_]key){_TO}\\*["']?)[^\s;,&"'\\…]+""", re.I),
+    re.compile(r"(?P<keep>bearer\s+)[^\s;,\"'\\]+", re.I),
+    re.compile(r"(?P<keep>)\bsk-[A-Za-z0-9_-]{8,}"),
+    re.compile(r"(?P<keep>)\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)+"),
+)
+"""What a secret looks like: Qwen's cookies, token headers, an authorization, an OpenAI key, a JWT."""
+
+_SECRET_NAMES = frozenset(
+    {"authorization", "cookie", "cookies", "set_cookie", "token", "bx_umidtoken", "bx_ua", "api_key"}
+)
 
 
 def redact(text: str) -> str:
     """`text` with everything that looks like a secret replaced by `[redacted]`; a name before it stays."""
-    return _SECRETS.sub(lambda found: f"{found.group('keep') or ''}[redacted]", text)
+    for secret in _SECRETS:
+        text = secret.sub(r"\g<keep>[redacted]", text)
+    return text
 
 
 def configure() -> None:
@@ -38,6 +49,7 @@ def configure() -> None:
             structlog.processors.format_exc_info,
             _redact_values,
             structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True),
+            _without_traceback,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -47,8 +59,13 @@ def configure() -> None:
 
 def _redact_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if name.lower() in _SECRET_NAMES:
+        if name.lower().replace("-", "_") in _SECRET_NAMES:
             event[name] = "[redacted]"
         elif not isinstance(value, int | float | bool | None):
             event[name] = redact(str(value))
     return event
+
+
+def _without_traceback(_logger: Any, _method: str, line: Any) -> tuple[tuple[Any], dict[str, bool]]:
+    """The call to the standard library's logger. The traceback stands in the line; `exception` would add a raw one."""
+    return (line,), {"exc_info": False}
