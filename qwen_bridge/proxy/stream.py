@@ -17,8 +17,7 @@ A stream of ours, from the complete request on::
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -52,9 +51,9 @@ from mitmproxy.proxy.layers.http._hooks import (
 from qwen_bridge.errors import InvalidRequest, QwenUnreachable, RequestTooLarge
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget
 from qwen_bridge.exchange.reply import refusal
-from qwen_bridge.proxy.guard import Guard, crash
-from qwen_bridge.proxy.rewrite import aim, call_of, decoded, error_response, head_of
-from qwen_bridge.proxy.turn import Turn
+from qwen_bridge.proxy.guard import crash
+from qwen_bridge.proxy.rewrite import Framing, aim, call_of, decoded, error_response, head_of, settle_host
+from qwen_bridge.proxy.turn import Desk, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 
 if TYPE_CHECKING:
     from qwen_bridge.proxy.layer import BridgeHttpLayer
@@ -62,32 +61,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("qwen_bridge")
 
 type Commands = layer.CommandGenerator[None]
-
-
-@dataclass
-class QwenBridgeAttemptHook(commands.StartHook):
-    """The stream waits for the addon to find out what comes next (`Turn.advance`)."""
-
-    name = "qwen_bridge_attempt"
-    flow: http.HTTPFlow
-
-
-@dataclass
-class QwenBridgeRememberHook(commands.StartHook):
-    """The stream waits for the addon to carry out a memory effect (`Turn.remember`)."""
-
-    name = "qwen_bridge_remember"
-    flow: http.HTTPFlow
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What the streams of one configuration share. `turns` is the addon's: flow id → turn, while the flow lives."""
-
-    guard: Guard
-    turns: dict[str, Turn]
-    new_turn: Callable[[], Turn]
-    tick: float
 
 
 class AskQwen(GetHttpConnection):
@@ -100,6 +73,7 @@ class BridgeStream(HttpStream):
     desk: Desk
     http_layer: BridgeHttpLayer
     turn: Turn | None = None
+    _framing: Framing
     _retry: commands.RequestWakeup | None = None
     _oversized = False
 
@@ -131,7 +105,11 @@ class BridgeStream(HttpStream):
     def state_wait_for_request_headers(self, event: RequestHeaders) -> Commands:
         if self._claimed(event.request):
             self.turn = self.desk.new_turn()
+            self._framing = Framing.of(event.request)
+            settle_host(event.request, self.context.client.sockname)
         yield from super().state_wait_for_request_headers(event)
+        if self.turn is not None and self.client_state == self.state_consume_request_body:
+            self.desk.turns[self.flow.id] = self.turn
 
     def _claimed(self, request: http.Request) -> bool:
         try:
@@ -188,7 +166,6 @@ class BridgeStream(HttpStream):
         self.request_body_buf.clear()
         self.client_state = self.state_done
         self.server_state = self.state_between
-        self.desk.turns[self.flow.id] = turn
         yield HttpRequestHook(self.flow)
         if (yield from self.check_killed(True)):
             return
@@ -251,6 +228,11 @@ class BridgeStream(HttpStream):
     def state_between(self, _event: events.Event) -> Commands:
         yield from ()
 
+    def state_done(self, event: events.Event) -> Commands:
+        # An answer may end while Qwen still speaks, with events of that already waiting in the queue.
+        if self.turn is None:
+            yield from super().state_done(event)
+
     def state_await_head(self, event: events.Event) -> Commands:
         if isinstance(event, ResponseHeaders) and self.turn is not None:
             self.server_state = self.state_relay
@@ -283,8 +265,14 @@ class BridgeStream(HttpStream):
         self.flow.live = False
         yield DropStream(self.stream_id)
 
+    @property
+    def _ended(self) -> bool:
+        """Whether the client has its answer, or will get none. A timer may still go off after that."""
+        ends = (self.state_done, self.state_errored)
+        return self.client_state == self.state_errored or self.server_state in ends
+
     def _woken(self, event: events.Wakeup) -> Commands:
-        if self.turn is None or self.turn.over or self.client_state == self.state_errored:
+        if self.turn is None or self._ended:
             return
         if event.command is self._retry:
             self._retry = None
@@ -315,7 +303,7 @@ class BridgeStream(HttpStream):
                     yield from self._end()
 
     def _begin(self, begin: Begin) -> Commands:
-        self.flow.response = head_of(begin, self.flow.request.http_version)
+        self.flow.response = head_of(begin, self._framing)
         yield HttpResponseHeadersHook(self.flow)
         yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, False), self.context.client)
 
