@@ -29,6 +29,7 @@ from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.exchange.reply import whole
 from qwen_bridge.ports import Anchor, Clock, ConversationStore, IdSource, StoreUnavailable
 from qwen_bridge.qwen.credentials import Credentials
+from qwen_bridge.recovery.pacing import Pacer
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
@@ -87,6 +88,7 @@ class Bridge:
         self._clock = clock
         self._ids = ids
         self._book = AnchorBook()
+        self._pacer = Pacer(settings.account_streams, settings.queue_limit)
         self._surface = ChatCompletionsSurface()
         self._catalog = Catalog(client, clock, settings.model_aliases, settings.model)
         self._terms = Terms(
@@ -132,6 +134,18 @@ class Bridge:
                 return whole(200, one_body(card), (("x-request-id", request_id),))
             case Preflight(methods):
                 return whole(204, b"", (("allow", ", ".join(methods)), ("x-request-id", request_id)))
+
+    def admit(self, exchange: Exchange) -> bool:
+        """Whether the exchange may ask Qwen now; if not, it waits in the account's queue and is to be asked again.
+
+        Raises `QueueFull`. Whoever was admitted or waits must be released.
+        """
+        self._pacer.enter(exchange.question.scope.account, exchange.request_id)
+        return self._pacer.may_go(exchange.request_id)
+
+    def release(self, exchange: Exchange) -> None:
+        """The exchange is over, however it ended. Idempotent."""
+        self._pacer.leave(exchange.request_id)
 
     async def ask(self, exchange: Exchange) -> Ask:
         """The next request to Qwen for this exchange; opens a chat where one is needed. Raises `BridgeError`."""

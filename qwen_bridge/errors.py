@@ -20,6 +20,7 @@
     │   ├── ChallengeRequired        403  qwen_challenge           (WAF page or captcha)
     │   ├── QuotaExceeded            429  qwen_quota_exceeded
     │   ├── TooManyStreams           429  qwen_parallel_limit
+    │   │   └── QueueFull            429  queue_full               (the bridge's own queue for an account)
     │   ├── ChatBusy                 409  qwen_chat_busy
     │   ├── ParentRefused            502  qwen_parent_refused      (recovered: new chat)
     │   ├── ChatGone                 502  qwen_chat_gone           (recovered: new chat)
@@ -173,6 +174,12 @@ class TooManyStreams(QwenError):
     type = "rate_limit_error"
     code = "qwen_parallel_limit"
     should_retry = True
+
+
+class QueueFull(TooManyStreams):
+    """Too many requests wait for one account here, or one has waited too long. Qwen was not asked."""
+
+    code = "queue_full"
 
 
 class ChatBusy(QwenError):

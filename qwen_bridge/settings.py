@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     store: Literal["sqlite", "memory"] = Field("sqlite", description="Where conversations are remembered.")
     attempts: int = Field(6, ge=1, le=20, description="Attempts for one request, before its first word is shown.")
     patience: float = Field(60.0, ge=0, description="Longest sum of waits between the attempts for one request.")
+    account_streams: int = Field(
+        2, ge=0, description="Answers at once on one Qwen account, which bears about two; 0 for no limit."
+    )
+    queue_limit: int = Field(100, ge=0, description="Requests that may wait for their turn on one account.")
+    queue_timeout: float = Field(120.0, gt=0, description="Longest wait for a turn on the account.")
     keepalive: float = Field(15.0, gt=0, description="Silence after which a waiting client gets an SSE comment.")
     first_byte_timeout: float = Field(120.0, gt=0, description="Longest wait for Qwen's answer to begin.")
     idle_timeout: float = Field(120.0, gt=0, description="Longest silence within Qwen's answer.")

@@ -1,0 +1,76 @@
+"""Who may ask Qwen now: at most so many answers per account at once, the others in the order they came.
+
+People who run several clients on one account report that two answers at a time are borne and more are refused or
+punished (protocol notes, section 6), so the third client waits here rather than be told no there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from qwen_bridge.errors import QueueFull
+
+
+@dataclass(slots=True)
+class _Account:
+    running: set[str] = field(default_factory=set)
+    waiting: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+
+class Pacer:
+    """Slots per account, and one queue in front of each. A ticket is any name that its holder chose.
+
+    `limit` is the number of answers at once, 0 for no limit; `room` the number of tickets that may wait per account.
+    Every ticket that entered must leave, whether it was ever let through or not.
+    """
+
+    def __init__(self, limit: int, room: int) -> None:
+        self._limit = limit
+        self._room = room
+        self._accounts: dict[str, _Account] = {}
+        self._account_of: dict[str, str] = {}
+
+    def enter(self, account: str, ticket: str) -> None:
+        """Take a slot or a place in the queue; a ticket that has entered already keeps what it has.
+
+        Raises `QueueFull` when the queue is full.
+        """
+        if ticket in self._account_of:
+            return
+        state = self._accounts.setdefault(account, _Account())
+        if self._limit == 0 or len(state.running) < self._limit:
+            state.running.add(ticket)
+        elif len(state.waiting) < self._room:
+            state.waiting[ticket] = None
+        else:
+            raise QueueFull(
+                f"{len(state.waiting)} requests are waiting for this Qwen account already. Try again in a while.",
+                retry_after=10.0,
+            )
+        self._account_of[ticket] = account
+
+    def may_go(self, ticket: str) -> bool:
+        """Whether the ticket has a slot."""
+        account = self._accounts.get(self._account_of.get(ticket, ""))
+        return account is not None and ticket in account.running
+
+    def ahead(self, ticket: str) -> int:
+        """How many tickets wait before this one; 0 for one that has a slot or never entered."""
+        account = self._accounts.get(self._account_of.get(ticket, ""))
+        waiting = list(account.waiting) if account is not None else []
+        return waiting.index(ticket) if ticket in waiting else 0
+
+    def leave(self, ticket: str) -> None:
+        """Give back the slot or the place; the next in the queue goes. Idempotent."""
+        name = self._account_of.pop(ticket, None)
+        if name is None:
+            return
+        account = self._accounts[name]
+        account.waiting.pop(ticket, None)
+        account.running.discard(ticket)
+        while account.waiting and len(account.running) < self._limit:
+            following, _ = account.waiting.popitem(last=False)
+            account.running.add(following)
+        if not account.running and not account.waiting:
+            del self._accounts[name]

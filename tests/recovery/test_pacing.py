@@ -1,0 +1,94 @@
+"""Slots and queues per account."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_bridge.errors import QueueFull
+from qwen_bridge.recovery.pacing import Pacer
+
+
+def test_the_third_waits_until_one_of_two_leaves() -> None:
+    """Two go at once; the next goes when a slot is free, in the order of coming."""
+    pacer = Pacer(limit=2, room=10)
+    for ticket in "abcd":
+        pacer.enter("account", ticket)
+    assert [pacer.may_go(ticket) for ticket in "abcd"] == [True, True, False, False]
+    assert pacer.ahead("d") == 1
+    pacer.leave("b")
+    assert [pacer.may_go(ticket) for ticket in "acd"] == [True, True, False]
+
+
+def test_accounts_do_not_wait_for_each_other() -> None:
+    """One busy account leaves another's slots alone."""
+    pacer = Pacer(limit=1, room=10)
+    pacer.enter("one", "a")
+    pacer.enter("one", "b")
+    pacer.enter("two", "c")
+    assert pacer.may_go("c")
+    assert not pacer.may_go("b")
+
+
+def test_who_leaves_the_queue_is_forgotten() -> None:
+    """A waiting ticket that leaves takes no slot later."""
+    pacer = Pacer(limit=1, room=10)
+    for ticket in "abc":
+        pacer.enter("account", ticket)
+    pacer.leave("b")
+    pacer.leave("a")
+    assert pacer.may_go("c")
+    assert not pacer.may_go("b")
+
+
+def test_a_full_queue_says_when_to_come_back() -> None:
+    """The queue is bounded; beyond it the client gets a 429 with a time."""
+    pacer = Pacer(limit=1, room=1)
+    pacer.enter("account", "a")
+    pacer.enter("account", "b")
+    with pytest.raises(QueueFull) as refused:
+        pacer.enter("account", "c")
+    assert refused.value.retry_after
+    assert not pacer.may_go("c")
+
+
+def test_entering_again_keeps_the_place() -> None:
+    """A retry of one request is the same ticket."""
+    pacer = Pacer(limit=1, room=10)
+    for ticket in ("a", "b", "a", "b"):
+        pacer.enter("account", ticket)
+    pacer.leave("a")
+    assert pacer.may_go("b")
+
+
+def test_without_a_limit_everybody_goes() -> None:
+    """Zero means no limit."""
+    pacer = Pacer(limit=0, room=0)
+    for ticket in "abcdef":
+        pacer.enter("account", ticket)
+    assert all(pacer.may_go(ticket) for ticket in "abcdef")
+
+
+deeds = st.lists(st.tuples(st.sampled_from(["enter", "leave"]), st.sampled_from("xy"), st.sampled_from("abcdef")))
+
+
+@given(st.integers(1, 3), deeds)
+def test_never_more_than_the_limit_and_never_an_idle_slot(limit: int, steps: list[tuple[str, str, str]]) -> None:
+    """Whatever happens, no account runs more than its limit, and nobody waits while a slot is free."""
+    pacer = Pacer(limit, room=3)
+    inside: dict[str, str] = {}
+    for deed, account, ticket in steps:
+        if deed == "leave":
+            pacer.leave(ticket)
+            inside.pop(ticket, None)
+        elif ticket not in inside:
+            try:
+                pacer.enter(account, ticket)
+            except QueueFull:
+                continue
+            inside[ticket] = account
+        for name in "xy":
+            tickets = [t for t, a in inside.items() if a == name]
+            running = sum(pacer.may_go(t) for t in tickets)
+            assert running == min(limit, len(tickets))
