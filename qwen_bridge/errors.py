@@ -20,7 +20,6 @@
     │   ├── ChallengeRequired        403  qwen_challenge           (WAF page or captcha)
     │   ├── QuotaExceeded            429  qwen_quota_exceeded
     │   ├── TooManyStreams           429  qwen_parallel_limit
-    │   │   └── QueueFull            429  queue_full               (the bridge's own queue for an account)
     │   ├── ChatBusy                 409  qwen_chat_busy
     │   ├── ParentRefused            502  qwen_parent_refused      (recovered: new chat)
     │   ├── ChatGone                 502  qwen_chat_gone           (recovered: new chat)
