@@ -15,6 +15,9 @@ from qwen_bridge.upstream.client import QwenClient
 FRESH_FOR = 600.0
 """Seconds for which a list is used without asking again. Models come and go over weeks."""
 
+STALE_FOR = 30.0
+"""Seconds for which an old list is used after Qwen could not be asked: nobody waits for the network again meanwhile."""
+
 
 class Catalog:
     """The models of one account, and the aliases the user gave. A list that cannot be renewed stays in use."""
@@ -25,7 +28,7 @@ class Catalog:
         self._aliases = aliases
         self._default = default
         self._models: tuple[QwenModel, ...] = ()
-        self._asked_at = float("-inf")
+        self._good_until = float("-inf")
         self._asking = asyncio.Lock()
 
     async def resolve(self, credentials: Credentials, name: str) -> str:
@@ -33,8 +36,10 @@ class Catalog:
 
         Raises `UnknownModel` for a word that a list in hand does not hold. Without a list Qwen itself judges.
         """
+        # Behind litellm's `openai/` may stand a name of Qwen's, and whether it does must not depend on the list in hand.
+        word = name if name in self._aliases else name.removeprefix("openai/")
         try:
-            return self._meaning(name, [model.id for model in self._models])
+            return self._meaning(word, [model.id for model in self._models])
         except UnknownModel:
             return self._meaning(name, await self._known(credentials))
 
@@ -63,12 +68,13 @@ class Catalog:
     async def _list(self, credentials: Credentials) -> tuple[QwenModel, ...]:
         credentials.require(self._clock.now())
         async with self._asking:
-            if self._clock.monotonic() - self._asked_at < FRESH_FOR:
+            if self._clock.monotonic() < self._good_until:
                 return self._models
             try:
                 self._models = await self._client.models(credentials)
-                self._asked_at = self._clock.monotonic()
+                self._good_until = self._clock.monotonic() + FRESH_FOR
             except BridgeError:
                 if not self._models:
                     raise
+                self._good_until = self._clock.monotonic() + STALE_FOR
             return self._models

@@ -16,9 +16,13 @@ from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of
 from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.faults import classify
 from qwen_bridge.qwen.payload import MODELS_PATH, NEW_CHAT_PATH, new_chat, stop, stop_path
+from qwen_bridge.qwen.refusal import read_answer
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds. These calls answer within one or two; the long waits are those of the stream."""
+
+type Answer = tuple[bytes, int, list[tuple[str, str]]]
+"""Body, status, headers, as `qwen.answers` takes them: a refusal under 200 may have its real status in a header."""
 
 
 class QwenClient:
@@ -37,31 +41,36 @@ class QwenClient:
     async def open_chat(self, credentials: Credentials, model: str, title: str) -> str:
         """Open a chat and return its id."""
         body = new_chat(model, title, int(self._clock.now() * 1000))
-        return chat_id_of(await self._call(credentials, "POST", NEW_CHAT_PATH, body))
+        return chat_id_of(*await self._call(credentials, "POST", NEW_CHAT_PATH, body))
 
     async def models(self, credentials: Credentials) -> tuple[QwenModel, ...]:
         """The models of this account. Asked again when the network fails: it is the one call that changes nothing."""
         async for attempt in stamina.retry_context(on=WireError, attempts=3, wait_initial=0.2, wait_max=1.0):
             with attempt:
-                body = await self._call(credentials, "GET", MODELS_PATH)
-        return models_of(body)
+                answer = await self._call(credentials, "GET", MODELS_PATH)
+        return models_of(*answer)
 
     async def stop(self, credentials: Credentials, chat_id: str, response_id: str) -> None:
         """End a running answer, so that the chat is free again."""
-        await self._call(credentials, "POST", stop_path(chat_id), stop(chat_id, response_id))
+        body, status, headers = await self._call(credentials, "POST", stop_path(chat_id), stop(chat_id, response_id))
+        if read_answer(status, headers, body).success is not True:
+            raise classify(status, headers, body)
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def _call(self, credentials: Credentials, method: str, path: str, body: bytes | None = None) -> bytes:
+    async def _call(self, credentials: Credentials, method: str, path: str, body: bytes | None = None) -> Answer:
         headers = request_headers(credentials, origin=self._origin, referer_chat_id=None, request_id=self._ids.uuid())
+        # As the proxy writes them: a character that no header may carry must not end in an exception.
+        encoded = [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
         try:
-            response = await self._http.request(method, path, content=body, headers=headers)
+            response = await self._http.request(method, path, content=body, headers=encoded)
         except httpx.HTTPError as error:
             raise _wire_error(error, self._origin) from error
+        answer = (response.content, response.status_code, list(response.headers.items()))
         if response.status_code != 200:
-            raise classify(response.status_code, list(response.headers.items()), response.content)
-        return response.content
+            raise classify(response.status_code, answer[2], response.content)
+        return answer
 
 
 def _wire_error(error: httpx.HTTPError, origin: str) -> BridgeError:
