@@ -20,6 +20,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy import commands, layer, layers
 from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
@@ -30,8 +31,7 @@ from qwen_bridge.proxy.guard import Guard, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
 from qwen_bridge.proxy.rewrite import error_response
-from qwen_bridge.proxy.stream import Desk
-from qwen_bridge.proxy.turn import Turn
+from qwen_bridge.proxy.turn import Desk, Turn
 from qwen_bridge.proxy.views import NOTE, QwenBridgeView, note, prune
 from qwen_bridge.settings import Settings
 
@@ -53,6 +53,7 @@ class BridgeAddon:
         self._turns: dict[str, Turn] = {}
         self._bridge: Bridge | None = None
         self._desk: Desk | None = None
+        self._retired: set[Bridge] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     # -- options ----------------------------------------------------------------------------------------------------
@@ -75,7 +76,9 @@ class BridgeAddon:
             log.error(f"no such setting: {', '.join(unknown)}")
 
     def done(self) -> None:
-        self._retire()
+        for bridge in (self._bridge, *self._retired):
+            if bridge is not None:
+                self._close(bridge)
 
     # -- connections ------------------------------------------------------------------------------------------------
 
@@ -146,17 +149,18 @@ class BridgeAddon:
         desk = self._desk
         if desk is None:
             raise exceptions.AddonHalt
-        address = context.server.address
-        inside_tunnel = address is not None and not isinstance(context.client.proxy_mode, ReverseMode)
+        inside_tunnel = context.server.address is not None and not isinstance(context.client.proxy_mode, ReverseMode)
         if nextlayer.layer is None and inside_tunnel:
-            names = (address[0] if address else None, context.client.sni)
+            names = _names(nextlayer)
+            if names is None:
+                return  # asked again when there is more of the client's hello
             if desk.guard.tunnels(names):
                 nextlayer.layer = layers.TCPLayer(context, ignore=not ctx.options.show_ignored_hosts)
                 return
         ctx.master.addons.get("nextlayer").next_layer(nextlayer)
         for made in context.layers:
             if type(made) is HttpLayer:
-                BridgeHttpLayer.take_over(made, desk)
+                BridgeHttpLayer.take_over(made, self._present_desk)
 
     @contextlib.contextmanager
     def _reported(self, flow: http.HTTPFlow) -> Iterator[Turn]:
@@ -178,6 +182,8 @@ class BridgeAddon:
             log.info("turn", **turn.summary, status=status, ended=flow.error.msg if flow.error else "complete")
             flow.metadata.get(NOTE, {})["route"] = turn.summary["conversation"]
         prune(ctx.options.qwen_view_limit)
+        if self._retired:
+            self._close_unused()
         return turn
 
     def _stay_lazy(self) -> None:
@@ -186,19 +192,28 @@ class BridgeAddon:
             ctx.options.update(connection_strategy="lazy")
 
     def _rebuild(self, settings: Settings) -> None:
-        self._retire()
         bridge = Bridge.from_settings(settings, _tls(ctx.options))
+        if self._bridge is not None:
+            self._retired.add(self._bridge)
         self._bridge = bridge
         tick = min(1.0, settings.keepalive / 4, settings.first_byte_timeout / 4, settings.idle_timeout / 4)
         self._desk = Desk(Guard(settings), self._turns, lambda: Turn(bridge), max(tick, 0.02))
+        self._close_unused()
 
-    def _retire(self) -> None:
-        """Close the bridge of the former settings once what it still writes is written."""
-        old, self._bridge = self._bridge, None
-        if old is not None:
-            task = asyncio.get_running_loop().create_task(old.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+    def _present_desk(self) -> Desk:
+        assert self._desk is not None
+        return self._desk
+
+    def _close_unused(self) -> None:
+        """Close the bridges of former settings once no turn needs them."""
+        for bridge in self._retired - {turn.bridge for turn in self._turns.values()}:
+            self._retired.discard(bridge)
+            self._close(bridge)
+
+    def _close(self, bridge: Bridge) -> None:
+        task = asyncio.get_running_loop().create_task(bridge.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 class _Refuse(layer.Layer):
@@ -208,10 +223,27 @@ class _Refuse(layer.Layer):
         yield commands.CloseConnection(self.context.client)
 
 
+def _names(nextlayer: layer.NextLayer) -> tuple[str | None, ...] | None:
+    """What a client calls the server it tunnels to: the address, and the name in its TLS hello; None while that is
+    incomplete. A client that resolves names itself, as many do behind SOCKS, says OpenAI's name only there.
+    """
+    context, data = nextlayer.context, nextlayer.data_client()
+    sni = context.client.sni
+    if data[:1] == b"\x16":  # a TLS handshake record
+        with contextlib.suppress(ValueError):  # it was none after all
+            hello = parse_client_hello(data)
+            if hello is None:
+                return None
+            sni = hello.sni
+    return (context.server.address[0] if context.server.address else None, sni)
+
+
 def _tls(options: Any) -> ssl.SSLContext | bool:
     """The trust that mitmproxy's own options give to upstream servers, for our calls beside the stream."""
     if options.ssl_insecure:
         return False
-    return ssl.create_default_context(
-        cafile=options.ssl_verify_upstream_trusted_ca, capath=options.ssl_verify_upstream_trusted_confdir
-    )
+    files = (options.ssl_verify_upstream_trusted_ca, options.ssl_verify_upstream_trusted_confdir)
+    try:
+        return ssl.create_default_context(cafile=files[0], capath=files[1])
+    except OSError as error:
+        raise exceptions.OptionsError(f"{' and '.join(filter(None, files))} cannot be used as trust: {error}") from None

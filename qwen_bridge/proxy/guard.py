@@ -17,6 +17,7 @@ import structlog
 from mitmproxy import exceptions, http
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from qwen_bridge.errors import InternalError
 from qwen_bridge.proxy.rewrite import error_response
@@ -77,8 +78,8 @@ class Guard:
 def fail_closed(hook: Callable[..., Any]) -> Callable[..., Any]:
     """Run a hook of the addon so that nothing it raises reaches mitmproxy, which would go on as if nothing happened.
 
-    A flow that was to be answered is answered with an `InternalError`, and the exception goes to the log. mitmproxy's
-    own control exceptions pass.
+    A flow that was to be answered is answered with an `InternalError`, a connection that was to be opened stays closed,
+    and the exception goes to the log. mitmproxy's own control exceptions pass.
     """
     if inspect.iscoroutinefunction(hook):
 
@@ -106,9 +107,11 @@ def _closing(name: str, args: tuple[Any, ...]) -> Iterator[None]:
     except Exception:
         # Whatever it was: the one thing that must not happen is that mitmproxy goes on with the original request.
         log.exception("a hook failed; nothing was forwarded", hook=name)
-        for flow in args:
-            if isinstance(flow, http.HTTPFlow) and flow.response is None:
-                flow.response = error_response(crash())
+        for subject in args:
+            if isinstance(subject, http.HTTPFlow) and subject.response is None:
+                subject.response = error_response(crash())
+            elif isinstance(subject, ServerConnectionHookData):
+                subject.server.error = "qwen-bridge failed to judge this connection"
 
 
 def crash() -> InternalError:

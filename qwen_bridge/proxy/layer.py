@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer
 
-from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands, Desk
+from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
+from qwen_bridge.proxy.turn import Desk
 
 
 class BridgeHttpLayer(HttpLayer):
     """mitmproxy's HTTP layer with our streams in it."""
 
-    desk: Desk
+    desk: Callable[[], Desk]
 
     @classmethod
-    def take_over(cls, http_layer: HttpLayer, desk: Desk) -> None:
-        """Turn a layer that mitmproxy has just made, and wired into its stack, into ours."""
+    def take_over(cls, http_layer: HttpLayer, desk: Callable[[], Desk]) -> None:
+        """Turn a layer that mitmproxy has just made, and wired into its stack, into ours.
+
+        `desk` is asked for each request: a client's connection may outlive many a change of the settings.
+        """
         http_layer.__class__ = cls
         cast(BridgeHttpLayer, http_layer).desk = desk
 
     def make_stream(self, stream_id: int) -> Commands:
         stream = BridgeStream(self.context.fork(), stream_id)
-        stream.desk, stream.http_layer = self.desk, self
+        stream.desk, stream.http_layer = self.desk(), self
         self.streams[stream_id] = stream
         yield from self.event_to_child(stream, events.Start())
 

@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Self
 from urllib.parse import urlsplit
 
 from mitmproxy import http
+from mitmproxy.connection import Address
+from mitmproxy.net.http.url import parse_authority
 
 from qwen_bridge.bridge import Call
 from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Ask, Begin, Data, Headers
 from qwen_bridge.exchange.reply import refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How an answer of unknown length is told to be complete, by the client's version of HTTP.
+
+    It is `chunked` in HTTP/1.1, ends with the connection in 1.0, and needs nothing in HTTP/2. `closes` says that the
+    connection has to end with the answer in any case: the client asked for it, or knows no better.
+    """
+
+    chunked: bool
+    closes: bool
+
+    @classmethod
+    def of(cls, request: http.Request) -> Self:
+        """The framing for the answer to `request` as the client sent it; `aim` replaces its headers later."""
+        words = request.headers.get("connection", "").lower().replace(",", " ").split()
+        return cls(request.is_http11, request.is_http10 or (request.is_http11 and "close" in words))
+
+
+def settle_host(request: http.Request, listener: Address) -> None:
+    """Name the listener as the host of a request to a base URL that names none that can be read, as in HTTP/1.0.
+
+    mitmproxy refuses such a request, as a proxy must; a server knows that it was meant.
+    """
+    if request.host:
+        return
+    try:
+        parse_authority(request.host_header or "", check=True)
+    except ValueError:
+        request.data.host, request.data.port = listener[:2]
 
 
 def call_of(request: http.Request) -> Call:
@@ -26,20 +61,21 @@ def aim(request: http.Request, ask: Ask, upstream: str) -> None:
     request.headers = http.Headers([(b"host", target.netloc.encode()), *encoded(ask.headers)])
     request.scheme = target.scheme
     request.data.host, request.data.port = target.hostname or "", target.port or default_port(target.scheme)
+    if request.is_http10:
+        request.http_version = "HTTP/1.1"
     request.authority = target.netloc if request.is_http2 or request.is_http3 else ""
     request.content = ask.body  # sets content-length, without which an HTTP/1.1 server reads no body
     request.trailers = None
 
 
-def head_of(begin: Begin, http_version: str) -> http.Response:
-    """A response without its body, framed for the client's version of HTTP.
-
-    A body of unknown length is chunked in HTTP/1.1, ends with the connection in 1.0, and needs nothing in HTTP/2.
-    """
+def head_of(begin: Begin, framing: Framing) -> http.Response:
+    """A response without its body, framed for the client."""
     fields = encoded(begin.headers)
     framed = begin.status == HTTPStatus.NO_CONTENT or any(name == b"content-length" for name, _ in fields)
-    if not framed and http_version == "HTTP/1.1":
+    if framing.chunked and not framed:
         fields.append((b"transfer-encoding", b"chunked"))
+    if framing.closes:
+        fields.append((b"connection", b"close"))
     return http.Response(
         http_version=b"HTTP/1.1",
         status_code=begin.status,
@@ -55,7 +91,9 @@ def head_of(begin: Begin, http_version: str) -> http.Response:
 def error_response(error: BridgeError) -> http.Response:
     """The error as a whole response, for the places where a hook has to give one."""
     effects = refusal(error)
-    response = head_of(next(effect for effect in effects if isinstance(effect, Begin)), "HTTP/1.1")
+    response = head_of(
+        next(effect for effect in effects if isinstance(effect, Begin)), Framing(chunked=True, closes=False)
+    )
     response.content = b"".join(effect.chunk for effect in effects if isinstance(effect, Data))
     return response
 

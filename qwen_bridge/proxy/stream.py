@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
-from mitmproxy import flow, http
+from mitmproxy import flow
 from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import (
@@ -32,6 +32,7 @@ from mitmproxy.proxy.layers.http import (
     validate_request,
 )
 from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
@@ -97,27 +98,21 @@ class BridgeStream(HttpStream):
             self.flow.response = error_response(crash())
             yield from self.send_response()
         else:
-            yield commands.CloseConnection(self.context.client)
+            self.flow.error = flow.Error("The bridge failed in the middle of the answer.")
+            yield HttpErrorHook(self.flow)
+            yield SendHttp(ResponseProtocolError(self.stream_id, "failed", ErrorCode.KILL), self.context.client)
         self.client_state = self.server_state = self.state_errored
 
     # -- the client's request ---------------------------------------------------------------------------------------
 
     def state_wait_for_request_headers(self, event: RequestHeaders) -> Commands:
-        if self._claimed(event.request):
-            self.turn = self.desk.new_turn()
+        self.turn = self.desk.turn_for(self.context, event.request)
+        if self.turn is not None:
             self._framing = Framing.of(event.request)
             settle_host(event.request, self.context.client.sockname)
         yield from super().state_wait_for_request_headers(event)
         if self.turn is not None and self.client_state == self.state_consume_request_body:
             self.desk.turns[self.flow.id] = self.turn
-
-    def _claimed(self, request: http.Request) -> bool:
-        try:
-            return self.desk.guard.claims(self.context, request)
-        except Exception:
-            # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
-            log.exception("a request could not be judged and is not forwarded")
-            return True
 
     def start_request_stream(self) -> Commands:
         if self.turn is None:
@@ -268,11 +263,14 @@ class BridgeStream(HttpStream):
     @property
     def _ended(self) -> bool:
         """Whether the client has its answer, or will get none. A timer may still go off after that."""
-        ends = (self.state_done, self.state_errored)
-        return self.client_state == self.state_errored or self.server_state in ends
+        return self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored)
 
     def _woken(self, event: events.Wakeup) -> Commands:
         if self.turn is None or self._ended:
+            return
+        if self.flow.error:  # somebody has killed the flow
+            yield from self._drop_upstream()
+            yield from self.check_killed(True)
             return
         if event.command is self._retry:
             self._retry = None

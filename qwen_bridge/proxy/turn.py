@@ -6,10 +6,14 @@ addon leaves an order, the stream carries it out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
+from mitmproxy import http
+from mitmproxy.proxy.commands import StartHook
+from mitmproxy.proxy.context import Context
 
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import BridgeError
@@ -17,7 +21,7 @@ from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.proxy.capture import Capture
-from qwen_bridge.proxy.guard import crash
+from qwen_bridge.proxy.guard import Guard, crash
 
 log = structlog.get_logger("qwen_bridge")
 
@@ -25,6 +29,42 @@ type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tic
 """What can happen to an exchange: the methods of `Exchange` that return effects."""
 
 type Order = Ask | Sequence[Effect]
+
+
+@dataclass
+class QwenBridgeAttemptHook(StartHook):
+    """The stream waits for the addon to find out what comes next (`Turn.advance`)."""
+
+    name = "qwen_bridge_attempt"
+    flow: http.HTTPFlow
+
+
+@dataclass
+class QwenBridgeRememberHook(StartHook):
+    """The stream waits for the addon to carry out a memory effect (`Turn.remember`)."""
+
+    name = "qwen_bridge_remember"
+    flow: http.HTTPFlow
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the streams of one configuration share. `turns` is the addon's: flow id → turn, while the flow lives."""
+
+    guard: Guard
+    turns: dict[str, Turn]
+    new_turn: Callable[[], Turn]
+    tick: float
+
+    def turn_for(self, context: Context, request: http.Request) -> Turn | None:
+        """A new turn for a request that is the bridge's to answer, None for any other."""
+        try:
+            claimed = self.guard.claims(context, request)
+        except Exception:
+            # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
+            log.exception("a request could not be judged and is not forwarded")
+            claimed = True
+        return self.new_turn() if claimed else None
 
 
 class Turn:
