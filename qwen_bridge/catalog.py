@@ -36,7 +36,7 @@ class Catalog:
 
         Raises `UnknownModel` for a word that a list in hand does not hold. Without a list Qwen itself judges.
         """
-        # Behind litellm's `openai/` may stand a name of Qwen's, and whether it does must not depend on the list in hand.
+        # Behind litellm's `openai/` may stand a name of Qwen's; that must not depend on whether a list is in hand.
         word = name if name in self._aliases else name.removeprefix("openai/")
         try:
             return self._meaning(word, [model.id for model in self._models])
