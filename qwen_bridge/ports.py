@@ -37,7 +37,9 @@ class Anchor:
 
     `parent_id` goes into the next request. `account` is the digest of the credentials the chat belongs to.
     `instructions` is the digest of the system text and tool list the chat last saw. `depth` counts the turns
-    (messages that are not system) on the path; it is for people.
+    (messages that are not system) on the path; a node is deeper than the one it hangs on, which is how stores know a
+    leaf from its root. `previous` is the `parent_id` this node's own turn was put to, empty for the first turn of a
+    chat or where it is not known; it is for people.
     """
 
     chat_id: str
@@ -46,6 +48,30 @@ class Anchor:
     account: str
     instructions: str
     depth: int
+    previous: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a store holds. `oldest` is when the chat idle for longest was last used, in seconds since 1970."""
+
+    anchors: int
+    chats: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSummary:
+    """One chat a store knows. `model`, `account` and `depth` are those of its deepest anchor; `used` is when an anchor
+    of it was last put or found, in seconds since 1970.
+    """
+
+    chat_id: str
+    model: str
+    account: str
+    depth: int
+    anchors: int
+    used: float
 
 
 class ConversationStore(Protocol):
@@ -53,6 +79,7 @@ class ConversationStore(Protocol):
 
     One history may lie in several chats: two people say the same words, or one asks again. All are kept.
     Implementations raise `StoreUnavailable` when the backend cannot answer; the bridge then opens new chats.
+    `find` to `drop` are for requests; `purge` and `counts` for a periodic sweep; `chats` and `anchors_of` for people.
     """
 
     async def find(self, keys: Sequence[str]) -> dict[str, list[Anchor]]:
@@ -69,6 +96,22 @@ class ConversationStore(Protocol):
 
     async def drop(self, chat_id: str, parent_id: str) -> int:
         """Forget the anchors at a node that Qwen refused; return how many there were."""
+        ...
+
+    async def purge(self, older_than: float) -> int:
+        """Forget the chats not used for `older_than` seconds; return how many anchors went."""
+        ...
+
+    async def counts(self) -> Counts:
+        """How much is held now."""
+        ...
+
+    async def chats(self, limit: int) -> list[ChatSummary]:
+        """At most `limit` chats, the one used last first."""
+        ...
+
+    async def anchors_of(self, chat_id: str) -> list[Anchor]:
+        """Every anchor in a chat, the shallowest first; a node known by several keys comes several times."""
         ...
 
     async def close(self) -> None:

@@ -1,8 +1,10 @@
 """The bounds that every store keeps, in one place so that all stores forget alike.
 
-What is forgotten is chosen chat by chat: the chat used longest ago loses its deepest anchors first, so that what stays
-of a tree still hangs together and a shallower node can be continued. A chat counts as used when one of its anchors is
-put or found. The anchor put last stays in any case: it is the one that will be asked for next.
+What is forgotten is chosen chat by chat: the chat used longest ago loses its deepest anchors first. A node is deeper
+than the one it hangs on (`Anchor.depth`), so deepest first is leaf first: what stays of a tree still hangs together and
+can be continued from a shallower node. No finer choice is made, because none pays: at most one chat is half forgotten
+at any time, and an anchor that is missing costs tokens only. A chat counts as used when one of its anchors is put or
+found. The anchor put last stays in any case: it is the one that will be asked for next.
 """
 
 from __future__ import annotations

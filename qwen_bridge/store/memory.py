@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qwen_bridge.ports import Anchor, Clock, StoreUnavailable
+from qwen_bridge.ports import Anchor, ChatSummary, Clock, Counts, StoreUnavailable
 from qwen_bridge.store.limits import MAX_ANCHORS, PER_KEY, TOUCH_SECONDS, checked, slack
 
 type _Node = tuple[str, str]
@@ -17,6 +17,10 @@ class _Chat:
 
     used: float
     anchors: dict[tuple[str, str], Anchor] = field(default_factory=dict)  # (key, parent_id) → anchor
+
+    def summary(self, chat_id: str) -> ChatSummary:
+        leaf = max(self.anchors.values(), key=lambda anchor: anchor.depth)
+        return ChatSummary(chat_id, leaf.model, leaf.account, leaf.depth, len(self.anchors), self.used)
 
 
 class MemoryStore:
@@ -70,11 +74,24 @@ class MemoryStore:
         return self._remove_all(doomed)
 
     async def purge(self, older_than: float) -> int:
-        """Forget the chats not used for `older_than` seconds; return how many anchors went."""
         self._check()
         oldest = self._clock.now() - older_than
         idle = [chat_id for chat_id, chat in self._chats.items() if chat.used < oldest]
         return sum([await self.drop_chat(chat_id) for chat_id in idle])
+
+    async def counts(self) -> Counts:
+        self._check()
+        return Counts(self._size, len(self._chats), min((chat.used for chat in self._chats.values()), default=None))
+
+    async def chats(self, limit: int) -> list[ChatSummary]:
+        self._check()
+        latest = sorted(self._chats.items(), key=lambda item: item[1].used, reverse=True)[: max(0, limit)]
+        return [chat.summary(chat_id) for chat_id, chat in latest]
+
+    async def anchors_of(self, chat_id: str) -> list[Anchor]:
+        self._check()
+        chat = self._chats.get(chat_id)
+        return sorted(chat.anchors.values(), key=lambda anchor: anchor.depth) if chat else []
 
     async def close(self) -> None:
         """Forget everything. A second call does nothing."""

@@ -34,6 +34,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         " UNIQUE (key, chat, parent_id))",
         "CREATE INDEX anchors_by_node ON anchors (chat, parent_id)",
     ),
+    # Which node a turn was put to; empty in rows that an earlier release wrote.
+    ("ALTER TABLE anchors ADD COLUMN previous TEXT NOT NULL DEFAULT ''",),
 )
 """Step `n` makes version `n + 1` out of version `n`. Released steps are never edited; a change is a new step."""
 

@@ -14,10 +14,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import Final
 
-from qwen_bridge.ports import Anchor, Clock, StoreUnavailable
+from qwen_bridge.ports import Anchor, ChatSummary, Clock, Counts, StoreUnavailable
 from qwen_bridge.store.limits import MAX_ANCHORS, PER_KEY, TOUCH_SECONDS, checked, slack
 from qwen_bridge.store.schema import migrate
 
@@ -25,7 +26,7 @@ LOCK_SECONDS: Final = 2.0
 """How long another process may hold the file before this one goes on without it."""
 
 _FIND = """
-SELECT key, chat_id, parent_id, model, account, instructions, depth, chats.id, chats.used
+SELECT key, chat_id, parent_id, model, account, instructions, depth, previous, chats.id, chats.used
 FROM anchors JOIN chats ON chats.id = anchors.chat
 WHERE key IN (SELECT value FROM json_each(?)) ORDER BY anchors.id
 """
@@ -35,9 +36,11 @@ INSERT INTO chats (chat_id, used) VALUES (?, ?)
 ON CONFLICT (chat_id) DO UPDATE SET used = max(used, excluded.used) RETURNING id
 """
 _PUT = """
-INSERT INTO anchors (key, chat, parent_id, model, account, instructions, depth) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO anchors (key, chat, parent_id, model, account, instructions, depth, previous)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key, chat, parent_id) DO UPDATE SET
-    model = excluded.model, account = excluded.account, instructions = excluded.instructions, depth = excluded.depth
+    model = excluded.model, account = excluded.account, instructions = excluded.instructions, depth = excluded.depth,
+    previous = excluded.previous
 RETURNING id
 """
 _TRIM_KEY = """
@@ -52,6 +55,19 @@ _DROP_CHAT = "DELETE FROM anchors WHERE chat = (SELECT id FROM chats WHERE chat_
 _DROP_NODE = _DROP_CHAT + " AND parent_id = ?"
 _DROP_IDLE = "DELETE FROM anchors WHERE chat IN (SELECT id FROM chats WHERE used < ?)"
 _DROP_EMPTY_CHATS = "DELETE FROM chats WHERE NOT EXISTS (SELECT 1 FROM anchors WHERE anchors.chat = chats.id)"
+_COUNT = """
+SELECT (SELECT count(*) FROM anchors), count(*), min(used) FROM chats
+WHERE EXISTS (SELECT 1 FROM anchors WHERE anchors.chat = chats.id)
+"""
+# Where max() picks a row, SQLite takes the other columns from that row.
+_CHATS = """
+SELECT chat_id, model, account, max(depth), count(*), used FROM chats JOIN anchors ON anchors.chat = chats.id
+GROUP BY chats.id ORDER BY used DESC, chats.id DESC LIMIT ?
+"""
+_ANCHORS_OF = """
+SELECT chat_id, parent_id, model, account, instructions, depth, previous
+FROM anchors JOIN chats ON chats.id = anchors.chat WHERE chat_id = ? ORDER BY depth, anchors.id
+"""
 
 
 class SQLiteStore:
@@ -93,9 +109,19 @@ class SQLiteStore:
         return await self._run(lambda: self._connection.execute(_DROP_NODE, (chat_id, parent_id)).rowcount)
 
     async def purge(self, older_than: float) -> int:
-        """Forget the chats not used for `older_than` seconds; return how many anchors went."""
         oldest = self._clock.now() - older_than
         return await self._run(lambda: self._clear(_DROP_IDLE, oldest))
+
+    async def counts(self) -> Counts:
+        return Counts(*await self._run(lambda: self._connection.execute(_COUNT).fetchone()))
+
+    async def chats(self, limit: int) -> list[ChatSummary]:
+        rows = await self._run(lambda: self._connection.execute(_CHATS, (max(0, limit),)).fetchall())
+        return [ChatSummary(*row) for row in rows]
+
+    async def anchors_of(self, chat_id: str) -> list[Anchor]:
+        rows = await self._run(lambda: self._connection.execute(_ANCHORS_OF, (chat_id,)).fetchall())
+        return [Anchor(*row) for row in rows]
 
     async def close(self) -> None:
         """Let what is under way finish and close the file. A second call does nothing."""
@@ -112,7 +138,7 @@ class SQLiteStore:
         try:
             # Shielded: the client's leaving cancels whoever waits here, and must not unwrite what was answered.
             return await asyncio.shield(asyncio.wrap_future(self._writer.submit(work)))
-        except (sqlite3.Error, OSError) as exc:
+        except (sqlite3.Error, OSError, UnicodeError) as exc:  # UnicodeError: an id with half a character in it
             raise StoreUnavailable(f"the conversation store {self._path} failed: {exc}") from exc
 
     def _find(self, keys: list[str]) -> dict[str, list[Anchor]]:
@@ -131,7 +157,7 @@ class SQLiteStore:
     def _put(self, key: str, anchor: Anchor) -> None:
         with _Transaction(self._connection):
             (chat,) = self._connection.execute(_USE_CHAT, (anchor.chat_id, self._clock.now())).fetchone()
-            values = (anchor.parent_id, anchor.model, anchor.account, anchor.instructions, anchor.depth)
+            values = astuple(anchor)[1:]
             (row,) = self._connection.execute(_PUT, (key, chat, *values)).fetchone()
             self._connection.execute(_TRIM_KEY, (key, PER_KEY))
         self._puts += 1

@@ -46,10 +46,20 @@ def test_older_file_is_brought_on_with_what_is_in_it(connection: sqlite3.Connect
     assert version(connection) == len(LATER)
 
 
+def test_file_of_the_first_release_is_brought_on(connection: sqlite3.Connection) -> None:
+    """Anchors of version 1 stay; which node they hang on is not known."""
+    migrate(connection, MIGRATIONS[:1])
+    connection.execute("INSERT INTO chats (chat_id, used) VALUES ('a', 1.0)")
+    fields = "key, chat, parent_id, model, account, instructions, depth"
+    connection.execute(f"INSERT INTO anchors ({fields}) VALUES ('k', 1, 'n', 'm', 'a', 'i', 2)")
+    migrate(connection)
+    assert connection.execute("SELECT parent_id, depth, previous FROM anchors").fetchall() == [("n", 2, "")]
+
+
 def test_newer_file_is_refused_and_left_alone(connection: sqlite3.Connection) -> None:
     """A file of a later release is not touched, and the error says what to do."""
     migrate(connection, LATER)
-    with pytest.raises(StoreUnavailable, match=r"version is 2, and this release knows 1 .*newer release"):
+    with pytest.raises(StoreUnavailable, match=r"version is 3, and this release knows 2 .*newer release"):
         migrate(connection)
     assert version(connection) == len(LATER)
 
