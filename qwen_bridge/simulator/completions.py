@@ -6,102 +6,46 @@ model. What comes out is a value; the server carries it out.
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from qwen_bridge.simulator import faults, frames, model
-from qwen_bridge.simulator.delivery import Delivery, Ending, Writes, recut
+from qwen_bridge.simulator.delivery import Delivery, Writes, recut
 from qwen_bridge.simulator.frames import Frame, Opening
 from qwen_bridge.simulator.generation import Generation, State
-from qwen_bridge.simulator.ledger import RefusedRequest, Turn
+from qwen_bridge.simulator.ledger import Turn
 from qwen_bridge.simulator.plan import Plan
 from qwen_bridge.simulator.refusals import Refused
 from qwen_bridge.simulator.requests import Reply, Request
 from qwen_bridge.simulator.rules import Ask, read_ask
 from qwen_bridge.simulator.script import Entry
+from qwen_bridge.simulator.strikes import Break, strike, write_refusal
 from qwen_bridge.simulator.tree import Attachment, Node
 from qwen_bridge.simulator.world import World
 
-PATH = "/api/v2/chat/completions"
 _NODE_OF_RAW = re.compile(rb'"(parent_id|response_id)":\s*"([^"\\]+)"')
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """No answer: the connection ends in this way."""
-
-    ending: Ending
 
 
 type Outcome = Reply | Break | Generation
 
 
-def strike_at_head(world: World, request: Request) -> Break | None:
-    """The script's fault that strikes before the body is read, if one is due. `request` has no body yet."""
-    row = world.next_entry.row if world.next_entry else None
-    if row is None or not row.at_head or row.breaks is None:
-        return None
-    world.take_entry()
-    _refuse(world, request, row.name)
-    return Break(row.breaks)
-
-
 def complete(world: World, request: Request) -> Outcome:
     """Answer one request; every request leaves a line in the ledger."""
-    early = _strike_early(world, request)
+    early = strike(world, request)
     if early is not None:
         return early
     try:
         ask = read_ask(world, request)
     except Refused as refused:
-        _refuse(world, request, refused.reason, refused.detail)
+        write_refusal(world, request, refused.reason, refused.detail)
         return refused.reply(world.ids.uuid())
     entry = world.take_entry()
     row = entry.row
     if row is not None and row.refusal is not None:
-        _refuse(world, request, row.name)
+        write_refusal(world, request, row.name)
         return row.refusal.reply(world.ids.uuid(), parent_id=str(ask.parent_id), detail=ask.model)
     return _Opened(world, ask, entry).answer(len(request.body))
-
-
-def _strike_early(world: World, request: Request) -> Outcome | None:
-    row = world.next_entry.row if world.next_entry else None
-    if row is None or not row.early:
-        return None
-    world.take_entry()
-    _refuse(world, request, row.name)
-    if row.refusal is not None:
-        return row.refusal.reply(world.ids.uuid())
-    return Break(row.breaks or Ending.RESET)
-
-
-def _refuse(world: World, request: Request, reason: str, detail: str = "") -> None:
-    chat_id, parent_id, message = _glimpse(request.body)
-    world.ledger.refuse(
-        RefusedRequest(
-            path=request.path,
-            reason=reason,
-            request_bytes=len(request.body),
-            message=message,
-            detail=detail,
-            chat_id=request.query.get("chat_id", chat_id),
-            parent_id=parent_id,
-        )
-    )
-
-
-def _glimpse(body: bytes) -> tuple[str | None, str | None, str]:
-    """Chat, parent and content of a body that may be anything."""
-    try:
-        value = json.loads(body)
-        message = value["messages"][0]["content"]
-    except (ValueError, LookupError, TypeError):
-        return None, None, ""
-    found = (value.get("chat_id"), value.get("parent_id"))
-    chat_id, parent_id = (item if isinstance(item, str) else None for item in found)
-    return chat_id, parent_id, message if isinstance(message, str) else ""
 
 
 class _Opened:

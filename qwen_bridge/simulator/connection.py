@@ -8,12 +8,13 @@ import struct
 from collections.abc import Sequence
 from typing import Protocol
 
-from qwen_bridge.simulator.completions import Break, Outcome
+from qwen_bridge.simulator.completions import Outcome
 from qwen_bridge.simulator.delivery import Delivery, Ending, Writes
 from qwen_bridge.simulator.generation import Generation
 from qwen_bridge.simulator.parser import BadRequest, Part, RequestParser
 from qwen_bridge.simulator.requests import Reply, Request
 from qwen_bridge.simulator.stream import Stream
+from qwen_bridge.simulator.strikes import Break
 
 _REASONS = {
     200: "OK",

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_bridge.simulator import catalog, uploads
-from qwen_bridge.simulator.ledger import RefusedRequest
 from qwen_bridge.simulator.refusals import Refused
 from qwen_bridge.simulator.requests import Reply, Request
 from qwen_bridge.simulator.rules import find_chat, identify, read_object
+from qwen_bridge.simulator.strikes import write_refusal
 from qwen_bridge.simulator.tree import Chat
 from qwen_bridge.simulator.world import World
 
@@ -50,11 +50,7 @@ def _run(row: Callable[[_Call], Reply], world: World, request: Request, path_id:
     try:
         return row(_Call(world, request, identify(world, request), path_id))
     except Refused as refused:
-        world.ledger.refuse(
-            RefusedRequest(
-                path=request.path, reason=refused.reason, request_bytes=len(request.body), detail=refused.detail
-            )
-        )
+        write_refusal(world, request, refused.reason, refused.detail)
         return refused.reply(world.ids.uuid())
 
 
@@ -66,7 +62,7 @@ def _new_chat(call: _Call) -> Reply:
     """Both known forms of the body (ages A/B and C) are taken."""
     body = call.body()
     models = body.get("models")
-    if not isinstance(models, list) or len(models) != 1:
+    if not isinstance(models, list) or len(models) != 1 or not isinstance(models[0], str):
         raise Refused("something_wrong", "models is not a list of one")
     if models[0] not in catalog.MODELS:
         raise Refused("invalid_model", str(models[0]))

@@ -39,8 +39,11 @@ class Request:
         return None
 
     def json(self) -> Any:
-        """The body as JSON. Raises `ValueError` when it is none."""
-        return json.loads(self.body)
+        """The body as JSON. Raises `ValueError` when it is none, or nested deeper than can be read."""
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

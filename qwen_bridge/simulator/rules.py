@@ -194,7 +194,8 @@ def _attachment(world: World, account: str, file: Any, where: str) -> Attachment
     if "id" not in file:
         return Attachment(id="", name=name, text=f"[{file['type']} {name}]", wire=file)
     upload = world.uploads.get(file["id"], account)
-    if upload is None or file.get("file", {}).get("id") != upload.id:
+    described = file.get("file")
+    if upload is None or not isinstance(described, dict) or described.get("id") != upload.id:
         raise Refused("something_wrong", f"{where}.id is no uploaded file")
     return Attachment(id=upload.id, name=upload.name, text=upload.text, wire=file)
 

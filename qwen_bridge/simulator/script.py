@@ -8,12 +8,15 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from qwen_bridge.simulator.delivery import Cut, recut
 from qwen_bridge.simulator.faults import FAULTS, Fault, Knobs
 from qwen_bridge.simulator.frames import Age
 from qwen_bridge.simulator.plan import ReasoningPhase
+
+type Target = Literal["completions", "chats/new"]
+"""Which requests an entry waits for."""
 
 
 class ScriptError(ValueError):
@@ -26,6 +29,8 @@ class Entry:
 
     `paced` tells whether the entry sets `pace` at all: an explicit null means no pause. `raw` is streamed verbatim as
     the body in place of all frames; `text` is then what the tree keeps. `cut` says in what pieces the body is sent.
+    `on` is `chats/new` for a fault that meets the next request for a new chat; such an entry has a fault that refuses
+    or breaks, and nothing else.
     """
 
     text: str | None = None
@@ -42,6 +47,7 @@ class Entry:
     delay: float | None = None
     size: int | None = None
     age: Age | None = None
+    on: Target = "completions"
 
     @property
     def row(self) -> Fault | None:
@@ -67,6 +73,7 @@ _KEYS: Mapping[str, str] = {
     "delay": "a number, seconds",
     "size": "a whole number",
     "age": "A or B",
+    "on": "completions or chats/new",
 }
 
 
@@ -95,7 +102,10 @@ def _read_entry(answer: object, where: str) -> Entry:
     entry = {"cut": cuts} | given if cuts is not None else given
     raw = _read_raw(entry.pop("raw", None), entry.pop("raw_b64", None), where)
     pace = entry.pop("pace", None) or None
-    return Entry(**entry, raw=raw, pace=pace, paced="pace" in answer)
+    read = Entry(**entry, raw=raw, pace=pace, paced="pace" in answer)
+    if read.on == "chats/new" and (read.row is None or (read.row.refusal is None and read.row.breaks is None)):
+        raise ScriptError(f"{where}: on chats/new needs a fault that refuses, or breaks the wire before an answer")
+    return read
 
 
 def _read_raw(text: str | None, encoded: str | None, where: str) -> bytes | None:
@@ -130,6 +140,8 @@ def _fits(key: str, item: Any) -> bool:
             return item in ("think", "thinking_summary")
         case "age":
             return item in ("A", "B")
+        case "on":
+            return item in ("completions", "chats/new")
         case "cut":
             return _is_cut(item)
         case "cuts":

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
-from qwen_bridge.simulator import completions, control, endpoints
+from qwen_bridge.simulator import completions, control, endpoints, strikes
 from qwen_bridge.simulator.certificate import make_certificate
-from qwen_bridge.simulator.completions import Break, Outcome
+from qwen_bridge.simulator.completions import Outcome
 from qwen_bridge.simulator.connection import Connection
 from qwen_bridge.simulator.ledger import Ledger
 from qwen_bridge.simulator.requests import Reply, Request
 from qwen_bridge.simulator.stream import Stream
+from qwen_bridge.simulator.strikes import Break
 from qwen_bridge.simulator.world import Settings, World
 
 _HOST = "127.0.0.1"
@@ -127,18 +128,16 @@ class Simulator:
     # What connections ask (`connection.Service`).
 
     def strike_at_head(self, request: Request) -> Break | None:
-        if request.method != "POST" or request.path != completions.PATH:
-            return None
-        return completions.strike_at_head(self.world, request)
+        return strikes.strike_at_head(self.world, request)
 
     def respond(self, request: Request) -> Outcome:
         path = request.path
         if path.startswith(control.PREFIX):
             return control.control(self.world, request)
-        if request.method == "POST" and path == completions.PATH:
+        if request.method == "POST" and path == strikes.COMPLETIONS:
             return completions.complete(self.world, request)
         if path.startswith("/api/"):
-            return endpoints.answer(self.world, request)
+            return strikes.strike(self.world, request) or endpoints.answer(self.world, request)
         if request.method == "PUT":
             return self.world.uploads.put(request)
         return Reply.json_of({"detail": "Not Found"}, 404)

@@ -12,7 +12,7 @@ from qwen_bridge.simulator.frames import Age
 from qwen_bridge.simulator.generation import Generation, State
 from qwen_bridge.simulator.ids import CountedIds
 from qwen_bridge.simulator.ledger import Ledger
-from qwen_bridge.simulator.script import Entry, ScriptError, read_script
+from qwen_bridge.simulator.script import Entry, ScriptError, Target, read_script
 from qwen_bridge.simulator.tree import Chats
 from qwen_bridge.simulator.uploads import Uploads
 
@@ -51,24 +51,27 @@ class World:
         self.uploads = Uploads()
         self.ledger = Ledger()
         self.running: dict[str, tuple[str, Generation]] = {}
-        self._script: deque[Entry] = deque()
+        self._script: dict[Target, deque[Entry]] = {"completions": deque(), "chats/new": deque()}
 
     def queue(self, script: object) -> int:
         """Add a script; return how many answers now wait. Raises `ScriptError`."""
         entries = read_script(script)
-        if len(self._script) + len(entries) > _SCRIPT_LIMIT:
+        waiting = sum(map(len, self._script.values())) + len(entries)
+        if waiting > _SCRIPT_LIMIT:
             raise ScriptError(f"more than {_SCRIPT_LIMIT} answers wait")
-        self._script.extend(entries)
-        return len(self._script)
+        for entry in entries:
+            self._script[entry.on].append(entry)
+        return waiting
 
-    @property
-    def next_entry(self) -> Entry | None:
+    def peek(self, target: Target = "completions") -> Entry | None:
         """The entry that the next request gets; it stays."""
-        return self._script[0] if self._script else None
+        script = self._script[target]
+        return script[0] if script else None
 
-    def take_entry(self) -> Entry:
+    def take_entry(self, target: Target = "completions") -> Entry:
         """The entry for this request; an empty one, which leaves all to the model, when there is no script."""
-        return self._script.popleft() if self._script else Entry()
+        script = self._script[target]
+        return script.popleft() if script else Entry()
 
     def busy(self, chat_id: str) -> bool:
         """Whether an answer is being given in the chat."""
@@ -97,7 +100,8 @@ class World:
         """Forget everything but the count of ids: what a client remembers must not come to mean another chat."""
         self.stop(list(self.running))
         self.running.clear()
-        self._script.clear()
+        for script in self._script.values():
+            script.clear()
         self.chats.clear()
         self.uploads.clear()
         self.ledger.clear()

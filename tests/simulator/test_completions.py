@@ -4,11 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from qwen_bridge.simulator.completions import Break, Outcome, complete, strike_at_head
+from qwen_bridge.simulator.completions import Outcome, complete
 from qwen_bridge.simulator.delivery import Ending
 from qwen_bridge.simulator.generation import Generation
 from qwen_bridge.simulator.requests import Reply
+from qwen_bridge.simulator.strikes import Break
 from qwen_bridge.simulator.tree import Chat
 from qwen_bridge.simulator.world import World
 from tests.harness.qwen_browser import COMPLETIONS, FEATURES, completion, frames, ids_of, request, text_of, world
@@ -242,15 +245,13 @@ def test_age_a_answers_whole_where_asked() -> None:
 def test_faults_of_gateways_strike_before_the_rules() -> None:
     """A gateway's page or a broken wire comes whatever the request is, and leaves no turn."""
     here = service()
-    here.queue([{"fault": "http_502"}, {"fault": "reset_before_headers"}, {"fault": "refuse"}])
+    here.queue([{"fault": "http_502"}, {"fault": "reset_before_headers"}])
     bad = completion("c", "hi", "nobody")
     page = send(here, bad)
     assert isinstance(page, Reply)
     assert page.status == 502
     assert send(here, bad) == Break(Ending.RESET)
-    assert strike_at_head(here, request("POST", COMPLETIONS)) == Break(Ending.RESET)
-    assert strike_at_head(here, request("POST", COMPLETIONS)) is None
-    assert [line.reason for line in here.ledger.refused] == ["http_502", "reset_before_headers", "refuse"]
+    assert [line.reason for line in here.ledger.refused] == ["http_502", "reset_before_headers"]
     assert not here.ledger.turns
 
 
@@ -263,3 +264,31 @@ def test_the_second_candidate_is_a_sibling() -> None:
     assert chat is not None
     assert chat.current_id == response_id
     assert len(chat.nodes[user_id].children) == 2
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+BODY = completion("c", "x")
+FIELDS = [*(("", key) for key in BODY), *(("messages", key) for key in BODY["messages"][0])]
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), json_values))
+def test_no_body_breaks_the_service(changes: dict[tuple[str, str], Any]) -> None:
+    """Whatever stands in whichever field, there is an answer or a refusal, and a line in the ledger."""
+    here = service()
+    body = completion("c", "hi")
+    for (place, key), value in sorted(changes.items(), key=lambda change: change[0], reverse=True):
+        (body["messages"][0] if place else body)[key] = value
+    complete(here, request("POST", f"{COMPLETIONS}?chat_id=c", body))
+    assert len(here.ledger.turns) + len(here.ledger.refused) == 1
+    json.dumps(here.ledger.to_json())
+
+
+def test_a_body_nested_too_deep_is_refused() -> None:
+    """JSON that no parser can follow is something wrong with the request."""
+    here = service()
+    complete(here, request("POST", f"{COMPLETIONS}?chat_id=c", b"[" * 100_000))
+    assert here.ledger.refused[0].reason == "something_wrong"

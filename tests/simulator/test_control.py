@@ -30,7 +30,7 @@ def test_a_wrong_script_is_refused(script: object) -> None:
     status, told = ask(here, "POST", "script", script)
     assert status == 400
     assert any(word in told["error"] for word in ("nope", "colour", "JSON"))
-    assert here.next_entry is None
+    assert here.peek() is None
 
 
 def test_the_ledger_faults_and_chats_can_be_read() -> None:
@@ -47,7 +47,7 @@ def test_a_reset_forgets() -> None:
     here = world()
     here.queue([{}])
     assert ask(here, "POST", "reset")[0] == 200
-    assert here.next_entry is None
+    assert here.peek() is None
 
 
 def test_an_unknown_control_is_404() -> None:

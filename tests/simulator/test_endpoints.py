@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qwen_bridge.simulator.completions import complete
 from qwen_bridge.simulator.endpoints import answer
@@ -69,6 +71,7 @@ def test_the_newer_form_makes_a_chat_too() -> None:
     ("changed", "code"),
     [
         ({"models": []}, "Bad_Request"),
+        ({"models": [{}]}, "Bad_Request"),
         ({"models": ["gpt-4o"]}, "Bad_Request"),
         ({"chat_mode": "x"}, "Bad_Request"),
         ({"chat_type": "x"}, "Bad_Request"),
@@ -188,3 +191,37 @@ def test_every_endpoint_wants_the_browser() -> None:
     page = answer(here, request("GET", "/api/models", headers=HEADERS | {"user-agent": "curl/8"}))
     assert page.content_type == "text/html"
     assert here.ledger.refused[0].reason == "waf_html_aliyun"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+POSTS: dict[str, dict[str, Any]] = {
+    "/api/v2/chats/new": NEW_CHAT,
+    "/api/v2/chats/batch_delete": {"ids": []},
+    f"{COMPLETIONS}/stop?chat_id=c": {"chat_id": "c", "response_id": "a"},
+    "/api/v2/files/getstsToken": {"filename": "a", "filesize": 1, "filetype": "file"},
+    "/api/v2/files/parse": {"file_id": "a"},
+    "/api/v2/files/parse/status": {"file_id_list": ["a"]},
+}
+
+
+@given(st.sampled_from(sorted(POSTS)), st.data())
+def test_no_body_breaks_an_endpoint(target: str, data: st.DataObject) -> None:
+    """Whatever stands in whichever field, there is an answer in JSON."""
+    changes = data.draw(st.dictionaries(st.sampled_from(sorted(POSTS[target])), json_values))
+    assert "success" in call(world(), "POST", target, POSTS[target] | changes)
+
+
+@given(json_values)
+def test_no_file_breaks_a_message(file: object) -> None:
+    """An element of `files[]` that is nothing is refused."""
+    here = world()
+    chat_id = new_chat(here)
+    valid = element(uploaded(here, b"x"))
+    for files in ([file], [valid | {"file": file}], [valid | {"id": file}], [valid | {"type": file}]):
+        body = completion(chat_id, "hi", files=files)
+        complete(here, request("POST", f"{COMPLETIONS}?chat_id={chat_id}", body))
+    assert len(here.ledger.refused) == 4

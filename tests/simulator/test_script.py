@@ -62,6 +62,9 @@ def test_raw_bytes_come_as_text_or_base64() -> None:
         ({"raw_b64": "%"}, "answers[0].raw_b64 must be base64"),
         ({"reasoning_phase": "answer"}, "answers[0].reasoning_phase"),
         ({"age": "C"}, "answers[0].age"),
+        ({"on": "models"}, "answers[0].on must be completions or chats/new"),
+        ({"on": "chats/new"}, "answers[0]: on chats/new needs a fault"),
+        ({"on": "chats/new", "fault": "gzip"}, "answers[0]: on chats/new needs a fault"),
         ("x", "answers[0] is not an object"),
     ],
 )

@@ -18,10 +18,19 @@ def test_the_script_is_taken_in_order() -> None:
     """Entries are taken first in, first out; without a script an empty entry leaves all to the model."""
     here = world()
     assert here.queue([{"text": "1"}, {"text": "2"}]) == 2
-    assert here.next_entry == here.take_entry() == Entry(text="1")
+    assert here.peek() == here.take_entry() == Entry(text="1")
     assert here.take_entry().text == "2"
-    assert here.next_entry is None
+    assert here.peek() is None
     assert here.take_entry() == Entry()
+
+
+def test_entries_wait_for_their_own_requests() -> None:
+    """What is meant for a new chat does not stand before what is meant for an answer."""
+    here = world()
+    assert here.queue([{"on": "chats/new", "fault": "http_429"}, {"text": "1"}]) == 2
+    assert here.take_entry().text == "1"
+    assert here.take_entry("chats/new").fault == "http_429"
+    assert here.peek("chats/new") is None
 
 
 def test_the_script_is_bounded() -> None:
@@ -52,6 +61,6 @@ def test_a_reset_forgets_everything_but_the_count_of_ids() -> None:
     here.reset()
     assert running.state is State.STOPPED
     assert here.chats.get(chat_id) is None
-    assert here.next_entry is None
+    assert here.peek() is None
     assert not here.running
     assert here.ids.uuid() != chat_id
