@@ -23,6 +23,7 @@ import structlog
 from qwen_bridge.catalog import Catalog
 from qwen_bridge.conversation.anchors import AnchorBook
 from qwen_bridge.conversation.keys import Scope
+from qwen_bridge.errors import BridgeError, QueueFull
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange, Terms
 from qwen_bridge.exchange.question import Manner, Question
@@ -138,14 +139,27 @@ class Bridge:
     def admit(self, exchange: Exchange) -> bool:
         """Whether the exchange may ask Qwen now; if not, it waits in the account's queue and is to be asked again.
 
-        Raises `QueueFull`. Whoever was admitted or waits must be released.
+        Raises `QueueFull` when the queue is full, or the wait was too long. Whoever came here must be released.
         """
-        self._pacer.enter(exchange.question.scope.account, exchange.request_id)
-        return self._pacer.may_go(exchange.request_id)
+        ticket, now = exchange.request_id, self._clock.monotonic()
+        self._pacer.enter(exchange.question.scope.account, ticket, now)
+        if self._pacer.waited(ticket, now) > self._settings.queue_timeout:
+            raise QueueFull(
+                f"The Qwen account was busy for {self._settings.queue_timeout:g} seconds. Try again, or use fewer "
+                "clients at once.",
+                retry_after=10.0,
+            )
+        if not self._pacer.may_go(ticket):
+            exchange.held()
+            return False
+        return True
 
     def release(self, exchange: Exchange) -> None:
-        """The exchange is over, however it ended. Idempotent."""
+        """The exchange is over, however it ended. An answer that Qwen may still be writing is stopped. Idempotent."""
         self._pacer.leave(exchange.request_id)
+        started = exchange.unfinished
+        if started is not None:
+            self._later(self._client.stop(self._credentials, started.chat_id, started.response_id))
 
     async def ask(self, exchange: Exchange) -> Ask:
         """The next request to Qwen for this exchange; opens a chat where one is needed. Raises `BridgeError`."""
@@ -178,10 +192,7 @@ class Bridge:
             case Forget(anchor, _):
                 self._book.drop(anchor.chat_id, anchor.parent_id)
                 work = self._store.drop(anchor.chat_id, anchor.parent_id)
-        task = asyncio.get_running_loop().create_task(_quietly(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=STORE_WAIT)
+        await asyncio.wait({self._later(work)}, timeout=STORE_WAIT)
 
     def request_id(self) -> str:
         """A new id for `x-request-id`."""
@@ -219,12 +230,21 @@ class Bridge:
             log.warning("the conversation store cannot answer", reason=str(error))
         return self._book.find(keys)
 
+    def _later(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
+        """Do something that no answer depends on; `aclose` waits for it."""
+        task = asyncio.get_running_loop().create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
 
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:
     try:
         await work
     except StoreUnavailable as error:
         log.warning("the conversation store cannot be written", reason=str(error))
+    except BridgeError as error:
+        log.info("an answer that nobody wants could not be stopped", code=error.code)
 
 
 def credentials(settings: Settings) -> Credentials:

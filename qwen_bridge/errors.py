@@ -20,6 +20,7 @@
     │   ├── ChallengeRequired        403  qwen_challenge           (WAF page or captcha)
     │   ├── QuotaExceeded            429  qwen_quota_exceeded
     │   ├── TooManyStreams           429  qwen_parallel_limit
+    │   ├── QueueFull                429  queue_full               (the bridge's own queue; Qwen was not asked)
     │   ├── ChatBusy                 409  qwen_chat_busy
     │   ├── ParentRefused            502  qwen_parent_refused      (recovered: new chat)
     │   ├── ChatGone                 502  qwen_chat_gone           (recovered: new chat)
@@ -175,10 +176,11 @@ class TooManyStreams(QwenError):
     should_retry = True
 
 
-class QueueFull(TooManyStreams):
-    """Too many requests wait for one account here, or one has waited too long. Qwen was not asked."""
-
+class QueueFull(QwenError):
+    status = 429
+    type = "rate_limit_error"
     code = "queue_full"
+    should_retry = True
 
 
 class ChatBusy(QwenError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from qwen_bridge.conversation.answer import AnswerAccumulator
 from qwen_bridge.errors import BridgeError, ChatGone, EmptyAnswer, ParentRefused, QwenTimeout
-from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent, Usage, UsageReported
+from qwen_bridge.events import ResponseEnded, ResponseFailed, ResponseStarted, StreamEvent, Usage, UsageReported
 from qwen_bridge.exchange.attempt import Attempt
 from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget, Headers
 from qwen_bridge.exchange.question import Question
@@ -118,6 +118,10 @@ class Exchange:
             return self._tell(KEEP_ALIVE, _Shown.HEAD)
         return ()
 
+    def held(self) -> None:
+        """The attempt waits here, not for Qwen: its silence is not counted."""
+        self._qwen.broken()
+
     def refuse(self, error: BridgeError) -> Sequence[Effect]:
         """Tell the client no, in whatever form it can still take; there is no further attempt."""
         if self.over:
@@ -133,6 +137,14 @@ class Exchange:
     def left(self) -> None:
         """The client has gone: nothing more is wanted, and what was said becomes no anchor."""
         self._shown = _Shown.OVER
+
+    @property
+    def unfinished(self) -> ResponseStarted | None:
+        """The answer that Qwen may still be writing although nobody listens; None when it said that it had ended.
+
+        Its chat stays busy ("The chat is in progress!") until it ends by itself or is stopped.
+        """
+        return self._answer.started if self._answer.reason is None else None
 
     @property
     def over(self) -> bool:

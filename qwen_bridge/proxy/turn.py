@@ -17,7 +17,7 @@ from mitmproxy.proxy.context import Context
 
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import BridgeError
-from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
+from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.proxy.capture import Capture
@@ -27,6 +27,9 @@ log = structlog.get_logger("qwen_bridge")
 
 type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tick"]
 """What can happen to an exchange: the methods of `Exchange` that return effects."""
+
+QUEUE_POLL = 0.2
+"""Seconds between two looks at whether a waiting request may go. Nothing can wake a stream from outside."""
 
 type Order = Ask | Sequence[Effect]
 
@@ -115,6 +118,11 @@ class Turn:
         if self.exchange is not None:
             self.exchange.left()
 
+    def over_for_good(self) -> None:
+        """The flow has had its last hook: what was taken for it is given back."""
+        if self.exchange is not None:
+            self.bridge.release(self.exchange)
+
     @property
     def summary(self) -> dict[str, Any]:
         """What the log says of the turn."""
@@ -129,10 +137,6 @@ class Turn:
             "model": exchange.question.scope.model,
         }
 
-    @property
-    def over(self) -> bool:
-        return self.exchange is not None and self.exchange.over
-
     async def _next(self) -> Order:
         if self.exchange is None:
             if self.call is None:
@@ -145,6 +149,8 @@ class Turn:
                 return opened
             self.exchange = opened
         try:
+            if not self.bridge.admit(self.exchange):
+                return [Again(QUEUE_POLL)]
             return await self.bridge.ask(self.exchange)
         except BridgeError as error:
             return self.exchange.failed(error)

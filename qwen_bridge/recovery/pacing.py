@@ -15,7 +15,7 @@ from qwen_bridge.errors import QueueFull
 @dataclass(slots=True)
 class _Account:
     running: set[str] = field(default_factory=set)
-    waiting: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[str, float] = field(default_factory=OrderedDict)  # ticket → when it came
 
 
 class Pacer:
@@ -31,10 +31,10 @@ class Pacer:
         self._accounts: dict[str, _Account] = {}
         self._account_of: dict[str, str] = {}
 
-    def enter(self, account: str, ticket: str) -> None:
+    def enter(self, account: str, ticket: str, now: float) -> None:
         """Take a slot or a place in the queue; a ticket that has entered already keeps what it has.
 
-        Raises `QueueFull` when the queue is full.
+        `now` is in seconds on a clock that never jumps. Raises `QueueFull` when the queue is full.
         """
         if ticket in self._account_of:
             return
@@ -42,7 +42,7 @@ class Pacer:
         if self._limit == 0 or len(state.running) < self._limit:
             state.running.add(ticket)
         elif len(state.waiting) < self._room:
-            state.waiting[ticket] = None
+            state.waiting[ticket] = now
         else:
             raise QueueFull(
                 f"{len(state.waiting)} requests are waiting for this Qwen account already. Try again in a while.",
@@ -55,11 +55,10 @@ class Pacer:
         account = self._accounts.get(self._account_of.get(ticket, ""))
         return account is not None and ticket in account.running
 
-    def ahead(self, ticket: str) -> int:
-        """How many tickets wait before this one; 0 for one that has a slot or never entered."""
+    def waited(self, ticket: str, now: float) -> float:
+        """Seconds since the ticket took its place in the queue; 0 for one that is not in it."""
         account = self._accounts.get(self._account_of.get(ticket, ""))
-        waiting = list(account.waiting) if account is not None else []
-        return waiting.index(ticket) if ticket in waiting else 0
+        return now - account.waiting.get(ticket, now) if account is not None else 0.0
 
     def leave(self, ticket: str) -> None:
         """Give back the slot or the place; the next in the queue goes. Idempotent."""

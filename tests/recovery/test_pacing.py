@@ -14,9 +14,8 @@ def test_the_third_waits_until_one_of_two_leaves() -> None:
     """Two go at once; the next goes when a slot is free, in the order of coming."""
     pacer = Pacer(limit=2, room=10)
     for ticket in "abcd":
-        pacer.enter("account", ticket)
+        pacer.enter("account", ticket, now=0.0)
     assert [pacer.may_go(ticket) for ticket in "abcd"] == [True, True, False, False]
-    assert pacer.ahead("d") == 1
     pacer.leave("b")
     assert [pacer.may_go(ticket) for ticket in "acd"] == [True, True, False]
 
@@ -24,9 +23,9 @@ def test_the_third_waits_until_one_of_two_leaves() -> None:
 def test_accounts_do_not_wait_for_each_other() -> None:
     """One busy account leaves another's slots alone."""
     pacer = Pacer(limit=1, room=10)
-    pacer.enter("one", "a")
-    pacer.enter("one", "b")
-    pacer.enter("two", "c")
+    pacer.enter("one", "a", now=0.0)
+    pacer.enter("one", "b", now=0.0)
+    pacer.enter("two", "c", now=0.0)
     assert pacer.may_go("c")
     assert not pacer.may_go("b")
 
@@ -35,7 +34,7 @@ def test_who_leaves_the_queue_is_forgotten() -> None:
     """A waiting ticket that leaves takes no slot later."""
     pacer = Pacer(limit=1, room=10)
     for ticket in "abc":
-        pacer.enter("account", ticket)
+        pacer.enter("account", ticket, now=0.0)
     pacer.leave("b")
     pacer.leave("a")
     assert pacer.may_go("c")
@@ -45,19 +44,30 @@ def test_who_leaves_the_queue_is_forgotten() -> None:
 def test_a_full_queue_says_when_to_come_back() -> None:
     """The queue is bounded; beyond it the client gets a 429 with a time."""
     pacer = Pacer(limit=1, room=1)
-    pacer.enter("account", "a")
-    pacer.enter("account", "b")
+    pacer.enter("account", "a", now=0.0)
+    pacer.enter("account", "b", now=0.0)
     with pytest.raises(QueueFull) as refused:
-        pacer.enter("account", "c")
+        pacer.enter("account", "c", now=0.0)
     assert refused.value.retry_after
     assert not pacer.may_go("c")
+
+
+def test_the_wait_is_measured_from_the_first_coming() -> None:
+    """A ticket that asks again has waited since it came; one with a slot does not wait."""
+    pacer = Pacer(limit=1, room=10)
+    pacer.enter("account", "a", now=1.0)
+    pacer.enter("account", "b", now=2.0)
+    pacer.enter("account", "b", now=5.0)
+    assert pacer.waited("b", now=9.0) == 7.0
+    assert pacer.waited("a", now=9.0) == 0.0
+    assert pacer.waited("nobody", now=9.0) == 0.0
 
 
 def test_entering_again_keeps_the_place() -> None:
     """A retry of one request is the same ticket."""
     pacer = Pacer(limit=1, room=10)
     for ticket in ("a", "b", "a", "b"):
-        pacer.enter("account", ticket)
+        pacer.enter("account", ticket, now=0.0)
     pacer.leave("a")
     assert pacer.may_go("b")
 
@@ -66,7 +76,7 @@ def test_without_a_limit_everybody_goes() -> None:
     """Zero means no limit."""
     pacer = Pacer(limit=0, room=0)
     for ticket in "abcdef":
-        pacer.enter("account", ticket)
+        pacer.enter("account", ticket, now=0.0)
     assert all(pacer.may_go(ticket) for ticket in "abcdef")
 
 
@@ -84,7 +94,7 @@ def test_never_more_than_the_limit_and_never_an_idle_slot(limit: int, steps: lis
             inside.pop(ticket, None)
         elif ticket not in inside:
             try:
-                pacer.enter(account, ticket)
+                pacer.enter(account, ticket, now=0.0)
             except QueueFull:
                 continue
             inside[ticket] = account
