@@ -256,6 +256,23 @@ async def test_a_node_that_qwen_refuses_is_left_for_good(fault: str) -> None:
         assert await editor.say("count to 3")
         assert editor.routes[-1] == "hit depth=4/5"
         assert await store.drop_chat(first.chat_id) == 0
+        branch = Editor(bridge, simulator.url)
+        branch.history = editor.history[:2]
+        await branch.say("count to 4")
+        assert branch.routes == ["miss reason=unknown_history"]
+
+
+async def test_the_store_is_asked_only_for_what_memory_does_not_know() -> None:
+    """A conversation that goes on is found without a look into the file."""
+    store = CountingStore(FixedClock())
+    async with Simulator() as simulator, bridge_to(simulator.url, store) as bridge:
+        editor = Editor(bridge, simulator.url)
+        for text in ("count to 3", "count to 4", "count to 5"):
+            await editor.say(text)
+        assert store.asked == 0
+        editor.history[-1]["content"] = "something else"
+        await editor.say("count to 6")
+        assert store.asked == 1
 
 
 async def test_a_busy_chat_and_an_empty_answer_are_invisible() -> None:
@@ -285,6 +302,20 @@ class BrokenStore(MemoryStore):
 
     async def drop(self, chat_id: str, parent_id: str) -> int:
         raise StoreUnavailable("no")
+
+
+class CountingStore(MemoryStore):
+    """Counts how often it is asked."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__(clock)
+        self.asked = 0
+
+    async def find(self, keys: Sequence[str]) -> dict[str, list[Anchor]]:
+        self.asked += 1
+        return await super().find(keys)
 
 
 class SlowStore(MemoryStore):

@@ -136,6 +136,8 @@ def test_an_event_and_its_arguments_are_redacted(logger: Any, caplog: pytest.Log
         logger.bind(api_key=KEY).warning(f"asked with {KEY}")
     finally:
         structlog.contextvars.clear_contextvars()
+    assert "cookie='[redacted]'" in caplog.text
+    assert "api_key='[redacted]'" in caplog.text
     assert not any(part in caplog.text for part in PARTS)
 
 
