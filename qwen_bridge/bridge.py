@@ -22,6 +22,7 @@ import structlog
 
 from qwen_bridge.catalog import Catalog
 from qwen_bridge.conversation.anchors import AnchorBook
+from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
 from qwen_bridge.errors import BridgeError, QueueFull
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
@@ -89,6 +90,7 @@ class Bridge:
         self._clock = clock
         self._ids = ids
         self._book = AnchorBook()
+        self._seen = InstructionsBook()
         self._pacer = Pacer(settings.account_streams, settings.queue_limit)
         self._surface = ChatCompletionsSurface()
         self._catalog = Catalog(client, clock, settings.model_aliases, settings.model)
@@ -99,7 +101,13 @@ class Bridge:
             keepalive=settings.keepalive,
             jitter=random.random,  # spreads the retries of many clients; nobody gains from guessing it
         )
-        self._manner = Manner(settings.upstream, settings.message_limit, settings.parent_from, settings.thinking)
+        self._manner = Manner(
+            origin=settings.upstream,
+            message_limit=settings.message_limit,
+            parent_from=settings.parent_from,
+            system_changes=settings.system_changes,
+            thinking=settings.thinking,
+        )
         self._credentials = credentials(settings)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -213,7 +221,7 @@ class Bridge:
             account=self._credentials.account,
             model=await self._catalog.resolve(self._credentials, request.model),
         )
-        question = Question(request, scope, self._manner, self._clock, self._ids)
+        question = Question(request, scope, self._manner, self._seen, self._clock, self._ids)
         head = AnswerHead(self._surface.id_prefix + self._ids.token(), int(self._clock.now()), request.model)
         return Exchange(self._surface, head, question, self._terms, request_id)
 

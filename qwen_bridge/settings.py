@@ -69,6 +69,11 @@ class Settings(BaseSettings):
         description="Which id of the answer the next turn continues from. `parent_id` follows a set of early notes; it "
         "leaves the assistant's own words out of the context.",
     )
+    system_changes: Literal["diff", "resend", "ignore"] = Field(
+        "diff",
+        description="When a client changes its system prompt in mid-conversation: tell Qwen the changed lines (all of it "
+        "where that is shorter), always all of it, or nothing.",
+    )
     state: Path = Field(
         default_factory=lambda: user_data_path("qwen-bridge"), description="Folder for the conversation index."
     )

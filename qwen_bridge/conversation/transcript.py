@@ -36,6 +36,9 @@ TOOLS: Final = "tools"
 CHANGED: Final = " from now on, instead of all earlier ones"
 """Stands behind `instructions` or `tools` in a chat that has seen others."""
 
+PARTLY_CHANGED: Final = "changes to the instructions (- is gone, + is new), the rest of them stays"
+"""The label of `changes.changes` in a chat that has seen the instructions before the changes."""
+
 MARK_LENGTH: Final = 12
 """Hex digits of the mark; short for the model's sake, its uniqueness is checked and not left to chance."""
 
@@ -106,16 +109,19 @@ def render_tail(
     instructions: str | None,
     tools_text: str | None,
     *,
+    changed: str = "",
     known: Sequence[Message] = (),
     words: ToolWords = PLAIN_WORDS,
 ) -> str:
     """The next message of a chat that holds the history before `messages`.
 
     `instructions` and `tools_text` are None when the chat has seen them; a text, also an empty one, replaces what it
-    has seen. `known` is the history before: the tool names of results are looked up there. A single user message with
-    nothing changed comes out as its own text.
+    has seen, and `changed` tells of a change within it instead. `known` is the history before: the tool names of
+    results are looked up there. A single user message with nothing changed comes out as its own text.
     """
     preface = [Block(INSTRUCTIONS + CHANGED, instructions)] if instructions is not None else []
+    if changed:
+        preface.append(Block(PARTLY_CHANGED, changed))
     if tools_text is not None:
         preface.append(Block(TOOLS + CHANGED, tools_text))
     return _render(TAIL_HEADING, preface, blocks(messages, known=known, words=words))

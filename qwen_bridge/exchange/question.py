@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qwen_bridge.conversation.canonical import instructions_digest
+from qwen_bridge.conversation.changes import changes
+from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope, chain, extend
 from qwen_bridge.conversation.planner import ContinueChat, Plan, StartChat, candidates, explain, plan, start_over
 from qwen_bridge.conversation.transcript import render_start, render_tail
@@ -40,6 +42,7 @@ class Manner:
     origin: str
     message_limit: int
     parent_from: Literal["response_id", "parent_id"]
+    system_changes: Literal["diff", "resend", "ignore"]
     thinking: Literal["auto", "on", "off"]
 
 
@@ -49,14 +52,18 @@ class Question:
     `request` is the whole original request and never changes: every attempt is built from it.
     """
 
-    def __init__(self, request: ChatRequest, scope: Scope, manner: Manner, clock: Clock, ids: IdSource) -> None:
+    def __init__(
+        self, request: ChatRequest, scope: Scope, manner: Manner, seen: InstructionsBook, clock: Clock, ids: IdSource
+    ) -> None:
         self.request = request
         self.scope = scope
         self._manner = manner
+        self._seen = seen
         self._clock = clock
         self._ids = ids
         self._keys = chain(scope, request.dialogue)
         self._instructions = instructions_digest(request)
+        seen.put(self._instructions, request.instructions)
         self._chat_id: str | None = None
         self.plan: Plan | None = None
         self.request_bytes = 0
@@ -158,11 +165,20 @@ class Question:
             case ContinueChat():
                 _refuse_attachments(plan.tail)
                 known = self.request.dialogue[: plan.known]
-                news = self.request.instructions if plan.resend_instructions else None
-                return render_tail(plan.tail, news, None, known=known)
+                news, changed = self._news(plan)
+                return render_tail(plan.tail, news, None, changed=changed, known=known)
             case StartChat():
                 _refuse_attachments(plan.messages)
                 return render_start(plan.messages, self.request.instructions)
+
+    def _news(self, plan: ContinueChat) -> tuple[str | None, str]:
+        """What the chat must hear of its instructions: all of them, or their changes, or (None and empty) nothing."""
+        new = self.request.instructions
+        if not plan.resend_instructions or self._manner.system_changes == "ignore":
+            return None, ""
+        old = self._seen.get(plan.anchor.instructions)
+        changed = changes(old, new) if old is not None and self._manner.system_changes == "diff" else None
+        return (new, "") if changed is None else (None, changed)
 
     def _thinking(self) -> bool:
         return bool(self.request.thinking) if self._manner.thinking == "auto" else self._manner.thinking == "on"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never
 
 from qwen_bridge.conversation.canonical import instructions_digest
+from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
 from qwen_bridge.exchange.effects import Again, Begin, Commit, Data, Effect, End, Forget, Headers
 from qwen_bridge.exchange.exchange import Exchange, Terms
@@ -26,7 +27,7 @@ from tests.harness.ports import CountedIds, FixedClock
 ORIGIN = "https://chat.qwen.ai"
 SCOPE = Scope("client", "account", "qwen3-max")
 CREDENTIALS = Credentials("token", "", "umid", "Mozilla/5.0")
-MANNER = Manner(ORIGIN, 117_000, "response_id", "auto")
+MANNER = Manner(ORIGIN, 117_000, "response_id", "diff", "auto")
 EVENT_STREAM: Headers = (("content-type", "text/event-stream; charset=utf-8"),)
 JSON: Headers = (("content-type", "application/json"),)
 TERMS = Terms(RecoveryPolicy(), first_byte=120.0, idle=60.0, keepalive=15.0, jitter=lambda: 0.0)
@@ -133,7 +134,7 @@ class Driver:
 
     def __init__(self, request: ChatRequest, terms: Terms = TERMS, manner: Manner = MANNER) -> None:
         ids = CountedIds()
-        self.question = Question(request, SCOPE, manner, FixedClock(), ids)
+        self.question = Question(request, SCOPE, manner, InstructionsBook(), FixedClock(), ids)
         self.exchange = Exchange(
             ChatCompletions(), AnswerHead("chatcmpl-1", 7, "gpt-4o"), self.question, terms, "req_1"
         )

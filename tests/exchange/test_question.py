@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from qwen_bridge.conversation.canonical import instructions_digest
+from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import chain, extend
 from qwen_bridge.errors import ContextTooLong, InternalError, UnsupportedParameter
 from qwen_bridge.events import ResponseStarted
@@ -19,8 +20,8 @@ from tests.harness.ports import CountedIds, FixedClock
 STARTED = ResponseStarted("c", "the-question", "the-answer")
 
 
-def question(request: ChatRequest, manner: Manner = MANNER) -> Question:
-    return Question(request, SCOPE, manner, FixedClock(1_800_000_000.9), CountedIds())
+def question(request: ChatRequest, manner: Manner = MANNER, seen: InstructionsBook | None = None) -> Question:
+    return Question(request, SCOPE, manner, seen or InstructionsBook(), FixedClock(1_800_000_000.9), CountedIds())
 
 
 def body(asked: Question) -> dict[str, Any]:
@@ -253,3 +254,47 @@ def test_instructions_alone_have_no_anchor() -> None:
 def test_the_route_of_a_question_without_a_plan_is_undecided() -> None:
     """A refusal before the decision says so in its header."""
     assert question(asking()).route == "undecided"
+
+
+PROMPT = "\n".join(f"Rule {number}: be good." for number in range(100))
+
+
+def told(new: str, manner: Manner, *, remembered: bool = True) -> str:
+    """What a chat that saw `PROMPT` is sent when the client's prompt has become `new`."""
+    history = (user("hello"), assistant("Hi."), user("and now?"))
+    before = ChatRequest("m", (Message("system", (TextPart(PROMPT),)), *history))
+    after = ChatRequest("m", (Message("system", (TextPart(new),)), *history))
+    seen = InstructionsBook()
+    if remembered:
+        question(before, manner, seen)
+    asked = question(after, manner, seen)
+    anchor = Anchor("c", "p", SCOPE.model, SCOPE.account, instructions_digest(before), 2)
+    asked.decide({asked.lookups[0]: [anchor]})
+    return content(asked)
+
+
+def test_a_clock_in_the_system_prompt_costs_a_line() -> None:
+    """A small change of the instructions is told by its lines, not by forty kilobytes."""
+    sent = told(f"{PROMPT}\nIt is 10:05.", MANNER)
+    assert "+ It is 10:05." in sent
+    assert "Rule 50" not in sent
+    assert "and now?" in sent
+
+
+def test_unchanged_instructions_are_not_sent_again() -> None:
+    """The question alone travels when nothing changed."""
+    assert told(PROMPT, MANNER) == "and now?"
+
+
+@pytest.mark.parametrize(("changes", "remembered"), [("resend", True), ("diff", False)])
+def test_the_whole_prompt_is_sent_where_changes_cannot_be_told(changes: Any, remembered: bool) -> None:
+    """By setting, or after a restart that forgot the former text, all of the new instructions travel."""
+    sent = told(f"{PROMPT}\nIt is 10:05.", replace(MANNER, system_changes=changes), remembered=remembered)
+    assert "Rule 50" in sent
+    assert "It is 10:05." in sent
+
+
+def test_changes_can_be_ignored() -> None:
+    """A user whose client only ever changes its clock may save even the line."""
+    manner = replace(MANNER, system_changes="ignore")
+    assert told(f"{PROMPT}\nIt is 10:05.", manner) == "and now?"
