@@ -71,8 +71,8 @@ class Settings(BaseSettings):
     )
     system_changes: Literal["diff", "resend", "ignore"] = Field(
         "diff",
-        description="When a client changes its system prompt in mid-conversation: tell Qwen the changed lines (all of it "
-        "where that is shorter), always all of it, or nothing.",
+        description="When a client changes its system prompt in mid-conversation: tell Qwen the changed lines, or all "
+        "of it where that is shorter (`diff`), always all of it, or nothing.",
     )
     state: Path = Field(
         default_factory=lambda: user_data_path("qwen-bridge"), description="Folder for the conversation index."
