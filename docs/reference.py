@@ -1,0 +1,238 @@
+"""Writes the two guides that are tables of the code: `scripts/docs` calls it, `tests/test_docs.py` holds it.
+
+`settings.md` comes from `Settings`, `faults.md` from the error tree, the recovery rules and the registry of Qwen's
+refusals. What stands here by hand is one sentence of advice per error, because the code has its words at the place
+where each error is raised.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from qwen_bridge import errors
+from qwen_bridge.errors import BridgeError
+from qwen_bridge.qwen.faults import FAULTS
+from qwen_bridge.qwen.refusal import Refusal
+from qwen_bridge.recovery.policy import RULES
+from qwen_bridge.settings import Settings
+
+HERE = Path(__file__).resolve().parent
+
+SETTINGS_HEAD = """\
+# Settings
+
+Written by `scripts/docs` from `qwen_bridge/settings.py`; change it there.
+
+Each setting can be given in four ways. The first that has it wins:
+
+1. an option: `qwen-bridge run --set NAME=VALUE`, or `mitmdump -s addons/bridge.py --set qwen_NAME=VALUE`;
+2. an environment variable: the name in capitals with `QWEN_` in front, such as `QWEN_MODEL`; an empty one counts as
+   not set;
+3. the file `config.toml` in your configuration folder (`~/.config/qwen-bridge/` on Linux), or the file that
+   `QWEN_CONFIG` names; there the plain names are the keys;
+4. the default.
+
+A value given with `--set` can be read by everybody who may list the processes of the machine, and stands in the
+shell's history: use the environment or the file for `token`, `cookies` and `bx_umidtoken`, and let nobody else read
+the file (`chmod 600`). A name that does not exist, or a value that cannot be used, ends the start with a sentence.
+
+Times are in seconds, sizes in bytes.
+
+| setting | values | default | what it does |
+|---|---|---|---|
+"""
+
+SETTINGS_TAIL = """
+The folder of `state` is by default the one your system has for the data of applications
+(`~/.local/share/qwen-bridge` on Linux). It holds hashes and ids, never the text of a conversation.
+
+A file with everything that most people need:
+
+```toml
+# config.toml
+cookies = "token=eyJ…; acw_tc=…; x-ap=…"
+bx_umidtoken = "T2gA…"
+user_agent = "Mozilla/5.0 …"
+model = "qwen3-max"
+
+[model_aliases]
+fast = "qwen3-coder-plus"
+```
+
+Options of mitmproxy itself can be given with `--set` too, for example `confdir` (the folder of its certificate
+authority) or `web_port` (mitmweb's own page).
+"""
+
+FAULTS_HEAD = """\
+# Faults
+
+Written by `scripts/docs` from `qwen_bridge/errors.py`, `qwen_bridge/recovery/policy.py` and
+`qwen_bridge/qwen/faults.py`; change it there. What to do about the common ones: [troubleshooting](troubleshooting.md).
+
+Every error has OpenAI's form, with all four keys, and an `x-request-id` that stands in the bridge's log too:
+
+```json
+{"error": {"message": "what happened, and what to do", "type": "…", "param": null, "code": "…"}}
+```
+
+- Before the first byte of an answer an error is a plain HTTP error with the status below.
+- In a stream that has begun, also one that has had a keep-alive comment only, the same object comes as
+  `data: {"error": …}`. No `finish_reason` and no `[DONE]` follow it: a broken answer does not look finished.
+- Without `stream` the client waits for the whole answer, so there is always a status.
+- `x-should-retry` is read by OpenAI's SDKs. It is `false` wherever the bridge has already tried again by itself, or
+  where trying again is of no use. `retry-after` is sent where Qwen says how long to wait.
+
+## What the client is told
+
+*By itself* is what the bridge does before it tells the client anything; it stops as soon as a word of the answer has
+been shown, after `attempts` attempts, or when the waits would exceed `patience`.
+
+| code | status | `type` | retry? | by itself | meaning, and what to do |
+|---|---|---|---|---|---|
+"""
+
+FAULTS_MIDDLE = """
+## How Qwen says it
+
+Qwen refuses mostly with status 200 and some JSON. Each known form has a row in `FAULTS`; the first that matches
+decides. The sentence is what the client reads (here as for status 502); Qwen's own words follow it where it had some.
+
+| known as | code | message |
+|---|---|---|
+"""
+
+ADVICE = {
+    "invalid_request": "The request is not what the API takes; `param` names the field.",
+    "unsupported_parameter": "OpenAI knows this value, a web chat cannot do it; `param` names the field.",
+    "empty_array": "A list that needs an entry is empty.",
+    "unknown_url": "The path is not served; the message says what is.",
+    "method_not_allowed": "The path is served, with another method.",
+    "model_not_found": "Qwen has no model of this name. `GET /v1/models` lists them; `model_aliases` adds names.",
+    "request_too_large": "The request, or Qwen's idea of it, is too large. Send less at once.",
+    "context_length_exceeded": "The one message for Qwen would be larger than `message_limit`. Shorten the history.",
+    "missing_qwen_credentials": "The bridge has no complete session; the message names what to set.",
+    "expired_qwen_credentials": "The session is over. Sign in at Qwen and give the bridge the new values.",
+    "qwen_account_pending": "The Qwen account has not been confirmed yet.",
+    "qwen_challenge": "Qwen's firewall wants to see a person. Pass its check in the browser, wait, do not hurry.",
+    "qwen_quota_exceeded": "The account has used up what it may have. Wait, or use another account.",
+    "qwen_parallel_limit": "Too much at once on one account. Send fewer requests side by side.",
+    "queue_full": "Too many requests wait for this account, or one waited too long. Qwen was not asked.",
+    "qwen_chat_busy": "An earlier answer of this chat is still being written.",
+    "qwen_parent_refused": "Qwen does not know the message that this turn follows, and a new chat failed as well.",
+    "qwen_chat_gone": "Qwen no longer has the chat, and a new one failed as well.",
+    "content_filter": "Qwen's inspection rejected the request or the answer.",
+    "qwen_empty_answer": "Qwen sent an answer without a word. It may be too long a message, or a moment's trouble.",
+    "qwen_refused": "Qwen refused for another reason; its words are in the message.",
+    "qwen_unreachable": "No connection to Qwen could be made. Look at the network, and at `upstream`.",
+    "qwen_connection_lost": "The connection ended before Qwen answered.",
+    "qwen_answer_cut_off": "The connection ended in the middle of the answer.",
+    "qwen_answer_unreadable": "What came is not Qwen's protocol. If it stays so, the site has changed.",
+    "qwen_timeout": "Qwen took longer than `first_byte_timeout`, or paused longer than `idle_timeout`.",
+    "bridge_internal_error": "A bug in the bridge. Nothing was forwarded. Please report it with the log.",
+}
+"""Error code → what it means to the reader."""
+
+
+def settings() -> str:
+    """The text of `settings.md`."""
+    rows = (
+        (f"`{name}`", _values(field), _default(field), field.description or "")
+        for name, field in Settings.model_fields.items()
+    )
+    return SETTINGS_HEAD + _rows(rows) + SETTINGS_TAIL
+
+
+def faults() -> str:
+    """The text of `faults.md`. Raises `KeyError` for an error code without a sentence in `ADVICE`."""
+    told = (
+        (
+            f"`{error.code}`",
+            str(error.status),
+            f"`{error.type}`",
+            "yes" if error.should_retry else "no",
+            _by_itself(error),
+            ADVICE[error.code],
+        )
+        for error in leaves()
+    )
+    said: dict[tuple[str, str], list[str]] = {}
+    for fault in FAULTS:
+        error = fault.error(Refusal(502))
+        said.setdefault((f"`{error.code}`", error.message), []).append(fault.name)
+    rows = ((", ".join(names), code, message) for (code, message), names in said.items())
+    return FAULTS_HEAD + _rows(told) + FAULTS_MIDDLE + _rows(rows)
+
+
+def leaves() -> list[type[BridgeError]]:
+    """The errors that reach a client, in the order of the tree drawn at the top of `errors`: those with a status."""
+    names = re.findall(r"^[^\w\n]*(\w+) +\d{3} +\w+", errors.__doc__ or "", re.MULTILINE)
+    return [getattr(errors, name) for name in names]
+
+
+def _by_itself(error: type[BridgeError]) -> str:
+    rule = RULES.get(error)
+    if rule is None:
+        return "–"
+    again = f"asks {rule.retries} more time{'s' if rule.retries > 1 else ''}" if rule.retries else ""
+    fresh = "whole history to a new chat" if rule.restart else ""
+    return ", then ".join(part for part in (again, fresh) if part)
+
+
+def _values(field: FieldInfo) -> str:
+    annotation = field.annotation
+    inner = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+    if typing.get_origin(annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if annotation in (int, float):
+        return _number(field, "whole number" if annotation is int else "number")
+    if typing.get_origin(annotation) in (tuple, dict):
+        return "list, with commas" if typing.get_origin(annotation) is tuple else "pairs"
+    if SecretStr in inner:
+        return "secret text"
+    return "folder" if annotation is Path else "text"
+
+
+def _number(field: FieldInfo, kind: str) -> str:
+    words = {"ge": "from", "gt": "above", "le": "to"}
+    limits = [
+        f"{word} {limit:g}"
+        for rule in field.metadata
+        for key, word in words.items()
+        if (limit := getattr(rule, key, None)) is not None
+    ]
+    return " ".join((kind, *limits))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "see below" if field.annotation is Path else "none"
+    match field.default:
+        case None:
+            return "none"
+        case tuple() as words:
+            return f"`{','.join(words)}`"
+        case float() as number:
+            return f"`{number:g}`"
+        case value:
+            return f"`{value}`"
+
+
+def _rows(rows: Iterable[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(cell.replace('|', '\\|') for cell in row)} |\n" for row in rows)
+
+
+def write() -> None:
+    """Write both files beside this one."""
+    for name, text in (("settings.md", settings()), ("faults.md", faults())):
+        (HERE / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
