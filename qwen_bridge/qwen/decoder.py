@@ -57,6 +57,9 @@ _THINKING_PHASES = frozenset({"think", "thinking_summary"})
 class QwenDecoder:
     """Stage from server-sent events to `StreamEvent`s. Never raises on input; ends with exactly one terminal event.
 
+    Right before that comes `UsageReported` with the last total, if Qwen counted. There is a total in every delta, and
+    to report each was more than a quarter of the bridge's own work (`scripts/bench --hotpath`).
+
     `ResponseStarted` comes first, and is missing only where Qwen never opened an answer. Of two answers in one stream
     (capture 11) one is kept, the *candidate*: the one with `response_index` "0", else the first opened. The choice
     stands as soon as it is announced. An answer opened first under another index is therefore kept back until "0" is
@@ -72,7 +75,7 @@ class QwenDecoder:
         self._opened: ResponseStarted | None = None  # the candidate's, kept back
         self._announced = False
         self._summary = ThinkingSummary()
-        self._usage: Usage | None = None  # as last reported
+        self._usage: dict[str, Any] = {}  # the last total, as Qwen wrote it
         self._wrote = False  # text has been shown: a picture gets a paragraph of its own
 
     def feed(self, item: SSEEvent | SSEOverflow, /) -> Sequence[StreamEvent]:
@@ -123,10 +126,9 @@ class QwenDecoder:
         if "response.stopped" in frame:  # the answer to a stop call: somebody wanted this end
             return self._end(ResponseEnded("stop"))
         ready: list[StreamEvent] = self._announce() if self._opened else []
-        usage = _usage(frame.get("usage"))
-        if usage is not None and usage != self._usage:
-            self._usage = usage
-            ready.append(UsageReported(usage))
+        usage = frame.get("usage")
+        if isinstance(usage, dict) and (usage.get("output_tokens") or usage.get("input_tokens")):
+            self._usage = usage  # every delta brings one: `_end` reads the last
         # Never more than one choice in any capture; several would be alternatives, and a client reads the first.
         match choices:
             case [{"delta": dict() as delta}, *_]:
@@ -235,8 +237,11 @@ class QwenDecoder:
         if self._state is not _State.ANSWERED:
             self._state = rest if self._state in _SHOWN else _State.WAITING
 
-    def _end(self, event: StreamEvent) -> list[StreamEvent]:
+    def _end(self, event: ResponseEnded | ResponseFailed) -> list[StreamEvent]:
         ready = self._announce()
+        usage = _usage(self._usage)
+        if usage is not None:
+            ready.append(UsageReported(usage))
         ready.append(event)
         self._state = _State.OVER
         return ready

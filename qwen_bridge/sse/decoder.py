@@ -73,15 +73,19 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes, /) -> Sequence[SSEEvent | SSEOverflow]:
         """Take any number of bytes; return the events they complete."""
-        chunk = self._opening(chunk)
+        if self._state is not _State.READING:
+            chunk = self._opening(chunk)
         if not chunk or self._state is _State.OVER:
             return []
         # bytes.splitlines knows LF, CR and CRLF only (str.splitlines knows eight more).
-        lines = chunk.splitlines(keepends=True)
-        tail = b"" if lines[-1].endswith((b"\n", b"\r")) else lines.pop()
+        lines = chunk.splitlines()
+        tail = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
+        if lines and self._partial:
+            lines[0] = bytes(self._partial) + lines[0]
+            self._partial.clear()
         ready: list[SSEEvent | SSEOverflow] = []
         for line in lines:
-            if not self._line(self._whole(line), ready):
+            if not self._line(line, ready):
                 return ready
         self._partial += tail
         if len(self._partial) > self._limit:
@@ -115,14 +119,6 @@ class SSEDecoder:
                 return chunk.removeprefix(b"\n")
             case _:
                 return chunk
-
-    def _whole(self, line: bytes) -> bytes:
-        """The line without its end, and with the head that came in earlier chunks."""
-        line = line.rstrip(b"\r\n")
-        if self._partial:
-            line = bytes(self._partial) + line
-            self._partial.clear()
-        return line
 
     def _line(self, line: bytes, ready: list[SSEEvent | SSEOverflow]) -> bool:
         """Interpret one line; False when it was one too many."""

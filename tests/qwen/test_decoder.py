@@ -139,14 +139,20 @@ def test_the_answer_says_who_and_where() -> None:
     assert decode(created(), delta("a"), finished()) == [STARTED, TextDelta("a"), STOP]
 
 
-def test_usage_is_reported_when_it_changes() -> None:
-    """Totals of both ages are read, a repeated one is not reported again."""
-    events = run(answering, [STREAMS["usage"]])
-    assert [event.usage for event in events if isinstance(event, UsageReported)] == [
-        Usage(542, 1, cached=40),
-        Usage(542, 9, reasoning=7),
-    ]
-    assert UsageReported(Usage(33, 2, cached=7)) in run(answering, [STREAMS["plain of 2025"]])
+def test_usage_is_reported_once() -> None:
+    """Of all the running totals, of either age, the last one comes, right before the end."""
+    assert run(answering, [STREAMS["usage"]])[-2:] == [UsageReported(Usage(542, 9, reasoning=7)), STOP]
+    events = run(answering, [STREAMS["plain of 2025"]])
+    assert [event for event in events if isinstance(event, UsageReported)] == [UsageReported(Usage(33, 2, cached=7))]
+    assert isinstance(events[-2], UsageReported)
+
+
+def test_usage_of_nothing_hides_no_total() -> None:
+    """A picture behind the text counts no tokens, and leaves the text's total as it was."""
+    of_text = {**delta("a"), "usage": usage(5, 3)}
+    of_picture = {**delta("b"), "usage": {"input_tokens": 0, "output_tokens": 0, "image_count": 1}}
+    events = decode(created(), of_text, of_picture, {**finished(), "usage": {}})
+    assert events[-2:] == [UsageReported(Usage(5, 3)), STOP]
 
 
 @pytest.mark.parametrize(
