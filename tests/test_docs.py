@@ -36,6 +36,9 @@ FOREIGN = {
 }
 """Variables and options of other programs."""
 
+FOREIGN_FLAGS = {"--proxy", "--cacert", "--auth-type", "--model", "--listen-host"}
+"""Flags of other programs, shown by themselves."""
+
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -113,8 +116,8 @@ def test_settings_that_are_named_exist(guide: Path) -> None:
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
 def test_words_of_code_stand_in_the_code(guide: Path) -> None:
     """A name with an underscore in it, in backticks, is one that the code has."""
-    words = {word for word in spans(read(guide)) if re.fullmatch(r"[A-Za-z]+(_[A-Za-z]+)+", word)} - known_settings()
-    assert [word for word in sorted(words - FOREIGN) if word not in SOURCE] == []
+    words = set(re.findall(r"(?<![\w/.-])[A-Za-z]+(?:_[A-Za-z]+)+(?![\w/.…])", "\n".join(spans(read(guide)))))
+    assert [word for word in sorted(words - known_settings() - FOREIGN) if word not in SOURCE] == []
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
@@ -170,6 +173,8 @@ def test_flags_that_are_shown_exist() -> None:
         assert given <= flags(command), f"{guide}: {' '.join(words)}"
         seen += 1
     assert seen > 5
+    shown = {span.split()[0] for guide in GUIDES for span in spans(read(guide)) if span.startswith("--")}
+    assert shown <= flags("run") | flags("simulate") | flags("demo") | FOREIGN_FLAGS
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.guide)
