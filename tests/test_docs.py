@@ -32,9 +32,9 @@ COMMANDS = {"qwen-bridge": None, "scripts/run": "run", "scripts/demo": "demo"}
 FOREIGN = {
     *("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "NO_PROXY"),
     *("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_KEY"),
-    "web_port",
+    *("web_port", "default_ca"),
 }
-"""Variables and options of other programs."""
+"""Variables, options and words of other programs."""
 
 FOREIGN_FLAGS = {"--proxy", "--cacert", "--auth-type", "--model", "--listen-host"}
 """Flags of other programs, shown by themselves."""
