@@ -29,7 +29,7 @@ WAIT_SECONDS: Final = 0.5
 CONNECTIONS: Final = 8
 """Connections of one bridge at most. A call keeps one for a fraction of a millisecond."""
 
-BATCH: Final = 2000
+BATCH: Final = 1000
 """Keys, anchors or chats that one call handles at most: Redis does nothing else meanwhile."""
 
 
@@ -66,8 +66,8 @@ class RedisStore:
         self._check()
         found = dict[str, list[Anchor]]()
         for asked in batched(dict.fromkeys(keys), BATCH):
-            flat = await self._call(scripts.FIND, self._clock.now(), self._ttl, self._patience, *asked)
-            for key, anchor in _anchors(flat):
+            told = await self._call(scripts.FIND, self._clock.now(), self._ttl, self._patience, *asked)
+            for key, anchor in _anchors(told):
                 found.setdefault(key, []).append(anchor)
         return found
 
@@ -103,8 +103,8 @@ class RedisStore:
         summaries: list[ChatSummary] = []
         skipped, looked_at = 0, BATCH
         while looked_at == BATCH and len(summaries) < limit:
-            looked_at, *cells = await self._call(scripts.CHATS, skipped, BATCH)
-            summaries += [_summary(*row) for row in batched(cells, 4)]
+            looked_at, *rows = json.loads(await self._call(scripts.CHATS, skipped, BATCH))
+            summaries += [_summary(*row) for row in rows]
             skipped += BATCH
         return summaries[: max(0, limit)]
 
@@ -178,13 +178,13 @@ def _pack(*fields: str | int) -> str:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
-def _anchors(flat: Sequence[str]) -> Iterator[tuple[str, Anchor]]:
-    """Keys and anchors from what lies in a chat's hash: place, anchor, place, anchor, …"""
-    for place, known in zip(flat[::2], flat[1::2], strict=True):
-        key, chat_id, parent_id = json.loads(place)
-        yield key, Anchor(chat_id, parent_id, *json.loads(known))
+def _anchors(told: str) -> Iterator[tuple[str, Anchor]]:
+    """Keys and anchors from pairs of place and anchor."""
+    for (key, chat_id, parent_id), known in json.loads(told):
+        yield key, Anchor(chat_id, parent_id, *known)
 
 
-def _summary(chat_id: str, used: str, anchors: int, deepest: str) -> ChatSummary:
-    model, account, _, depth, _ = json.loads(deepest)
+def _summary(place: Sequence[str], deepest: Sequence[Any], anchors: int, used: float) -> ChatSummary:
+    _, chat_id, _ = place
+    model, account, _, depth, _ = deepest
     return ChatSummary(chat_id, model, account, depth, anchors, float(used))

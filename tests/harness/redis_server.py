@@ -31,6 +31,10 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def address(self) -> tuple[str, int]:
+        return HOST, self._port
+
+    @property
     def url(self) -> str:
         return f"redis://{HOST}:{self._port}/0"
 

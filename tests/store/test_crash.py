@@ -15,7 +15,7 @@ from qwen_bridge.ports import Anchor
 from qwen_bridge.store.sqlite import SQLiteStore
 from tests.harness.house import ROOT
 from tests.store.clock import SetClock
-from tests.store.writer import anchor, key
+from tests.store.writer import anchor, dropped, key
 
 PUTS = 200
 
@@ -25,9 +25,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "anchors.db"
 
 
-async def started(path: Path, first: int, last: int) -> asyncio.subprocess.Process:
+async def started(path: Path, first: int, last: int, bound: int = 10_000) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.store.writer", str(path), str(first), str(last)),
+        *(sys.executable, "-m", "tests.store.writer", str(path), *map(str, (first, last, bound))),
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
@@ -75,26 +75,28 @@ async def test_killed_at_random_moments(path: Path, kills: int) -> None:
     """However often the writer is killed, the file opens, holds no wrong anchor, and has the last put it reported."""
     chance = random.Random(kills)
     for _ in range(kills):
-        reported = await killed_after(await started(path, 0, PUTS), chance.randrange(PUTS), chance.random() / 500)
+        writer = await started(path, 0, PUTS, bound=150)
+        reported = await killed_after(writer, chance.randrange(PUTS), chance.random() / 500)
         assert intact(path)
         found = await read(path, PUTS)
         assert found == {number: [anchor(number)] for number in found}
         # One more may have been written than was reported, and then the bound may have cost the one before.
-        kept = [number for number in reported[-1:] if number % 10 != 9]
+        kept = [number for number in reported[-1:] if not dropped(number)]
         assert not kept or found.keys() & {kept[0], kept[0] + 1}
 
 
 async def test_two_processes_on_one_file(path: Path) -> None:
-    """Two bridges make, write and read one file at once; one is killed, and the other does not notice."""
+    """Two bridges make and write one file at once; one is killed, the other does not notice, and no put is lost."""
     doomed, other = await asyncio.gather(started(path, 0, PUTS), started(path, PUTS, 2 * PUTS))
     some, every = await asyncio.gather(killed_after(doomed, 60, 0), finished(other))
-    assert len(some) >= 60
     assert every == list(range(PUTS, 2 * PUTS))
     assert other.returncode == 0
     assert intact(path)
     found = await read(path, 2 * PUTS)
     assert found == {number: [anchor(number)] for number in found}
-    assert 2 * PUTS - 2 in found
+    kept = {number for number in some + every if not dropped(number)}
+    assert len(some) >= 60
+    assert kept <= found.keys() <= kept | {len(some)}  # one more may have been written than was reported
 
 
 async def test_two_processes_make_one_file(path: Path) -> None:

@@ -18,6 +18,12 @@ from tests.store.clock import SetClock
 ANCHOR = Anchor("chat", "node", "qwen3-max", "account", "instructions", 2)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where waiting is the matter may it matter how busy the machine is."""
+    monkeypatch.setattr(redis, "WAIT_SECONDS", 60)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     with redis_server(tmp_path) as started:
@@ -25,9 +31,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def shared(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+def shared(redis_url: str, tmp_path: Path) -> tuple[str, str]:
     """Address and a namespace of the test's own, in a Redis that nobody disturbs."""
-    monkeypatch.setattr(redis, "WAIT_SECONDS", 60)
     return redis_url, str(tmp_path)
 
 
@@ -71,15 +76,39 @@ async def test_killed_and_started_again(tmp_path: Path, keeps: bool) -> None:
             assert await store.find(["l"]) == {"l": [ANCHOR]}
 
 
-async def test_restart_between_two_calls_is_not_noticed(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_restart_between_two_calls_is_not_noticed(server: RedisServer) -> None:
     """Connections that died while nobody looked, and scripts that were forgotten with them, cost no call."""
-    monkeypatch.setattr(redis, "WAIT_SECONDS", 60)
     async with opened(server.url) as store:
         await asyncio.gather(*(store.put(str(number), at(number)) for number in range(20)))
         server.kill()
         server.start()
         await asyncio.gather(*(store.put(str(number), at(number)) for number in range(20)))
         assert (await store.counts()).anchors == 20
+
+
+async def test_idle_connection_that_was_cut_off(server: RedisServer) -> None:
+    """A firewall that has forgotten an idle connection, and says so only when it is used again, costs no call."""
+    cut = False
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal cut
+        while data := await reader.read(65536):
+            if cut:
+                cut = False
+                break
+            writer.write(data)
+        writer.transport.abort()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(*server.address)
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    firewall = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with firewall, opened(f"redis://127.0.0.1:{firewall.sockets[0].getsockname()[1]}") as store:
+        await store.put("k", ANCHOR)
+        cut = True
+        assert await store.find(["k"]) == {"k": [ANCHOR]}
+        assert not cut
 
 
 async def test_started_before_redis(server: RedisServer) -> None:

@@ -1,6 +1,6 @@
 """A process that writes to a SQLite store and says after each put that it is done; its parent ends it when it likes.
 
-    python -m tests.store.writer FILE FIRST LAST
+    python -m tests.store.writer FILE FIRST LAST BOUND
 
 What is put under a key follows from the key, so that whoever reads the file can tell a wrong anchor from a right one.
 """
@@ -29,15 +29,20 @@ def anchor(number: int) -> Anchor:
     return Anchor(f"chat{number % CHATS}", f"node{number}", "qwen3-max", "a" * 64, f"i{number}", depth, before)
 
 
-async def write(path: Path, first: int, last: int) -> None:
-    store = SQLiteStore(path, SetClock(), max_anchors=150)
+def dropped(number: int) -> bool:
+    """Whether the node is forgotten again, as if Qwen had refused it, before the put is reported."""
+    return number % 10 == 9
+
+
+async def write(path: Path, first: int, last: int, bound: int) -> None:
+    store = SQLiteStore(path, SetClock(), max_anchors=bound)
     for number in range(first, last):
         await store.put(key(number), anchor(number))
-        if number % 10 == 9:
+        if dropped(number):
             await store.drop(f"chat{number % CHATS}", f"node{number}")
         print(number, flush=True)
     await store.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(write(Path(sys.argv[1]), *map(int, sys.argv[2:5])))
