@@ -1,7 +1,8 @@
 """The addon: hooks, each a few lines, each under the guard.
 
 `-s` scripts stand before mitmproxy's own `NextLayer` and `TlsConfig` in the chain, so `next_layer` asks the built-in
-first and then takes over what it made. Lifecycle hooks are plain functions: mitmproxy cannot reload a script whose
+first and then takes over what it made. Added by a program, the addon would stand behind them, where every tunnel is
+decided already; `running` moves it. Lifecycle hooks are plain functions: mitmproxy cannot reload a script whose
 `done` is a coroutine.
 """
 
@@ -70,6 +71,7 @@ class BridgeAddon:
 
     @fail_closed
     def running(self) -> None:
+        self._stand_before_the_built_in()
         unknown = sorted(name for name in ctx.options.deferred if name.startswith(PREFIX))
         if unknown:
             # mitmproxy forgives options nobody knows; a setting that silently does nothing is worse than a stop.
@@ -153,7 +155,7 @@ class BridgeAddon:
         if nextlayer.layer is None and inside_tunnel:
             names = _names(nextlayer)
             if names is None:
-                return  # asked again when there is more of the client's hello
+                raise exceptions.AddonHalt  # nobody decides; all are asked again when there is more of the hello
             if desk.guard.tunnels(names):
                 nextlayer.layer = layers.TCPLayer(context, ignore=not ctx.options.show_ignored_hosts)
                 return
@@ -186,6 +188,14 @@ class BridgeAddon:
         if self._retired:
             self._close_unused()
         return turn
+
+    def _stand_before_the_built_in(self) -> None:
+        manager = ctx.master.addons
+        built_in = manager.get("nextlayer")
+        others = [addon for addon in manager.chain if addon is not self]
+        if built_in in others and len(others) < len(manager.chain):
+            others.insert(others.index(built_in), self)
+            manager.chain = others  # a new list: the old one is being walked through
 
     def _stay_lazy(self) -> None:
         """An eager mitmproxy connects to OpenAI for its certificate before it has read the request."""
