@@ -72,6 +72,11 @@ async def uploader_at(
 
 def changing(path: str, **changed: Any) -> Callable[[QwenCall], QwenCall]:
     """Qwen as it is, but for these fields in the data of one answer."""
+    return editing(path, lambda data: [data[0] | changed] if isinstance(data, list) else data | changed)
+
+
+def editing(path: str, edit: Callable[[Any], Any]) -> Callable[[QwenCall], QwenCall]:
+    """Qwen as it is, but for the data of one answer."""
 
     def through(call: QwenCall) -> QwenCall:
         async def changed_call(
@@ -80,8 +85,7 @@ def changing(path: str, **changed: Any) -> Callable[[QwenCall], QwenCall]:
             answer, status, headers = await call(credentials, method, asked, body)
             if asked == path:
                 value = json.loads(answer)
-                data = value["data"]
-                value["data"] = [data[0] | changed] if isinstance(data, list) else data | changed
+                value["data"] = edit(value["data"])
                 answer = json.dumps(value).encode()
             return answer, status, headers
 
@@ -212,6 +216,14 @@ async def test_a_document_that_qwen_does_not_know() -> None:
     change = changing(STS_PATH, file_id="other")
     async with Simulator() as simulator, uploader_at(simulator.url, True, change) as uploader:
         with pytest.raises(QwenRefused):
+            await uploader.upload(SESSION, FILE, PATIENCE)
+
+
+async def test_a_parse_that_does_not_begin() -> None:
+    """There is nothing to wait for when Qwen will not read."""
+    change = editing(PARSE_PATH, lambda _: False)
+    async with Simulator() as simulator, uploader_at(simulator.url, True, change) as uploader:
+        with pytest.raises(QwenRefused, match="would not read"):
             await uploader.upload(SESSION, FILE, PATIENCE)
 
 
