@@ -44,6 +44,9 @@ from qwen_bridge.upstream.client import QwenClient
 
 log = structlog.get_logger("qwen_bridge")
 
+CHAT_WAIT = 3.0
+"""Seconds for which a request waits for its chat before it branches off with the whole history."""
+
 STORE_WAIT = 1.0
 """Seconds for which the end of an answer waits for the store."""
 
@@ -109,6 +112,7 @@ class Bridge:
             thinking=settings.thinking,
         )
         self._credentials = credentials(settings)
+        self._waiting_since: dict[str, float] = {}  # request id → when it found its chat busy
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -165,22 +169,27 @@ class Bridge:
     def release(self, exchange: Exchange) -> None:
         """The exchange is over, however it ended. An answer that Qwen may still be writing is stopped. Idempotent."""
         self._pacer.leave(exchange.request_id)
+        self._waiting_since.pop(exchange.request_id, None)
         started = exchange.unfinished
         if started is not None:
             self._later(self._client.stop(self._credentials, started.chat_id, started.response_id))
 
-    async def ask(self, exchange: Exchange) -> Ask:
-        """The next request to Qwen for this exchange; opens a chat where one is needed. Raises `BridgeError`."""
-        question = exchange.question
+    async def ask(self, exchange: Exchange) -> Ask | None:
+        """The next request to Qwen for this exchange; opens a chat where one is needed. Raises `BridgeError`.
+
+        None while the chat it belongs to is still answering somebody else: it is to be asked again in a moment.
+        """
+        question, ticket = exchange.question, exchange.request_id
         self._credentials.require(self._clock.now())
-        if question.plan is None:
-            question.decide(await self._anchors(question.lookups))
-            if question.anchor is not None:
-                self._book.claim(question.anchor)
+        if question.plan is None and not await self._decide(exchange):
+            exchange.held()
+            return None
         if question.needs_chat:
             question.check()
             question.opened(await self._client.open_chat(self._credentials, question.scope.model, question.title))
-        return question.ask(self._credentials)
+        ask = question.ask(self._credentials)
+        self._pacer.hold(question.chat_id, ticket)
+        return ask
 
     async def remember(self, effect: Commit | Forget) -> None:
         """Carry out a memory effect: at once in memory, then in the store, which is waited for a little.
@@ -224,6 +233,25 @@ class Bridge:
         question = Question(request, scope, self._manner, self._seen, self._clock, self._ids)
         head = AnswerHead(self._surface.id_prefix + self._ids.token(), int(self._clock.now()), request.model)
         return Exchange(self._surface, head, question, self._terms, request_id)
+
+    async def _decide(self, exchange: Exchange) -> bool:
+        """Choose where the conversation goes; False while it is worth waiting for a busy chat.
+
+        After `CHAT_WAIT` seconds a second request for the same history branches off into a chat of its own.
+        """
+        question, busy = exchange.question, self._pacer.busy(exchange.request_id)
+        found = await self._anchors(question.lookups)
+        question.decide(found, busy=busy)
+        if question.anchor is not None and question.anchor.chat_id in busy:
+            since = self._waiting_since.setdefault(exchange.request_id, self._clock.monotonic())
+            if self._clock.monotonic() - since < CHAT_WAIT:
+                question.plan = None
+                return False
+            question.decide(found, avoid=busy)
+        self._waiting_since.pop(exchange.request_id, None)
+        if question.anchor is not None:
+            self._book.claim(question.anchor)
+        return True
 
     async def _anchors(self, keys: Sequence[str]) -> Mapping[str, Sequence[Anchor]]:
         """What is known of `keys`: from memory when that holds the deepest of them, otherwise from the store too."""

@@ -7,7 +7,7 @@ nothing is appended twice; after `restart` the whole original history goes to a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,9 +73,11 @@ class Question:
         """The keys whose anchors would help, deepest first."""
         return candidates(self.request, self._keys)
 
-    def decide(self, found: Mapping[str, Sequence[Anchor]]) -> None:
-        """Choose where to continue, from what is known of `lookups`."""
-        self.plan = plan(self.request, self._keys, found, self._instructions)
+    def decide(
+        self, found: Mapping[str, Sequence[Anchor]], *, busy: Collection[str] = (), avoid: Collection[str] = ()
+    ) -> None:
+        """Choose where to continue, from what is known of `lookups`; chats in `busy` last, those in `avoid` never."""
+        self.plan = plan(self.request, self._keys, found, self._instructions, busy=busy, avoid=avoid)
         self._chat_id = self.anchor.chat_id if self.anchor is not None else None
 
     def restart(self, reason: str) -> None:
@@ -87,6 +89,11 @@ class Question:
     def anchor(self) -> Anchor | None:
         """The node this attempt continues from, None in a new chat."""
         return self.plan.anchor if isinstance(self.plan, ContinueChat) else None
+
+    @property
+    def chat_id(self) -> str:
+        """The chat of the present attempt; empty before there is one."""
+        return self._chat_id or ""
 
     @property
     def needs_chat(self) -> bool:

@@ -151,6 +151,6 @@ class Turn:
         try:
             if not self.bridge.admit(self.exchange):
                 return [Again(QUEUE_POLL)]
-            return await self.bridge.ask(self.exchange)
+            return await self.bridge.ask(self.exchange) or [Again(QUEUE_POLL)]
         except BridgeError as error:
             return self.exchange.failed(error)

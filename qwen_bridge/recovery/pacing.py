@@ -1,4 +1,4 @@
-"""Who may ask Qwen now: at most so many answers per account at once, the others in the order they came.
+"""Who may ask Qwen now: so many answers per account at once, one per chat, the others in the order they came.
 
 People who run several clients on one account report that two answers at a time are borne and more are refused or
 punished (protocol notes, section 6), so the third client waits here rather than be told no there.
@@ -30,6 +30,7 @@ class Pacer:
         self._room = room
         self._accounts: dict[str, _Account] = {}
         self._account_of: dict[str, str] = {}
+        self._holder_of: dict[str, str] = {}  # chat → the ticket whose answer runs there
 
     def enter(self, account: str, ticket: str, now: float) -> None:
         """Take a slot or a place in the queue; a ticket that has entered already keeps what it has.
@@ -60,8 +61,18 @@ class Pacer:
         account = self._accounts.get(self._account_of.get(ticket, ""))
         return now - account.waiting.get(ticket, now) if account is not None else 0.0
 
+    def hold(self, chat_id: str, ticket: str) -> None:
+        """The ticket's answer runs in this chat from now on, and in no other."""
+        self._let_go(ticket)
+        self._holder_of[chat_id] = ticket
+
+    def busy(self, ticket: str) -> frozenset[str]:
+        """The chats in which answers of other tickets run: Qwen would refuse a second one."""
+        return frozenset(chat for chat, holder in self._holder_of.items() if holder != ticket)
+
     def leave(self, ticket: str) -> None:
-        """Give back the slot or the place; the next in the queue goes. Idempotent."""
+        """Give back slot or place, and the chat; the next in the queue goes. Idempotent."""
+        self._let_go(ticket)
         name = self._account_of.pop(ticket, None)
         if name is None:
             return
@@ -73,3 +84,7 @@ class Pacer:
             account.running.add(following)
         if not account.running and not account.waiting:
             del self._accounts[name]
+
+    def _let_go(self, ticket: str) -> None:
+        for chat in [chat for chat, holder in self._holder_of.items() if holder == ticket]:
+            del self._holder_of[chat]

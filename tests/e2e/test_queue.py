@@ -74,3 +74,23 @@ async def test_a_client_that_leaves_frees_the_chat(simulator: Simulator, tmp_pat
             await asyncio.sleep(0.02)
         assert turns[0]["aborted"]
         assert (await ask(http, 2)).status_code == 200
+
+
+async def test_a_second_request_for_a_busy_chat_branches_off(simulator: Simulator, tmp_path: Path) -> None:
+    """Two answers to one history, asked for at once: the second waits a little, then gets a chat with all of it."""
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    one = {"model": "gpt-4o", "messages": [*talk, {"role": "user", "content": "first"}], "stream": True}
+    two = {"model": "gpt-4o", "messages": [*talk, {"role": "user", "content": "second"}], "stream": True}
+    simulator.script([{"text": "Hello."}, {"text": "a slow answer that takes its time", "pace": 5, "chunk": 1}])
+    async with in_process(simulator.url, tmp_path, store="memory") as proxy, client(proxy) as http:
+        await http.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": talk[:1]})
+        slow = asyncio.create_task(http.post("/v1/chat/completions", json=one))
+        await asyncio.sleep(0.3)
+        branched = await http.post("/v1/chat/completions", json=two)
+        assert (await slow).status_code == branched.status_code == 200
+    ledger = simulator.ledger.to_json()
+    first, _, other = sorted(ledger["turns"], key=lambda turn: turn["message"] not in ("Hi", "first"))[:3]
+    assert ledger["refused"] == []
+    assert other["chat_id"] != first["chat_id"]
+    assert "Hello." in other["message"]
+    assert branched.headers["x-qwen-bridge-conversation"] == "miss reason=avoided"

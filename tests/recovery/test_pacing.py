@@ -80,6 +80,25 @@ def test_without_a_limit_everybody_goes() -> None:
     assert all(pacer.may_go(ticket) for ticket in "abcdef")
 
 
+def test_a_chat_is_busy_for_others_until_its_holder_leaves() -> None:
+    """One answer at a time runs in a chat; its own request may ask again there."""
+    pacer = Pacer(limit=0, room=0)
+    pacer.enter("account", "a", now=0.0)
+    pacer.hold("chat", "a")
+    assert pacer.busy("a") == frozenset()
+    assert pacer.busy("b") == {"chat"}
+    pacer.leave("a")
+    assert pacer.busy("b") == frozenset()
+
+
+def test_a_ticket_holds_one_chat() -> None:
+    """After a restart in a new chat the old one is free."""
+    pacer = Pacer(limit=0, room=0)
+    pacer.hold("old", "a")
+    pacer.hold("new", "a")
+    assert pacer.busy("b") == {"new"}
+
+
 deeds = st.lists(st.tuples(st.sampled_from(["enter", "leave"]), st.sampled_from("xy"), st.sampled_from("abcdef")))
 
 
