@@ -22,6 +22,7 @@ from qwen_bridge.errors import (
     InvalidRequest,
     MethodNotAllowed,
     MissingCredentials,
+    QueueFull,
     QwenUnreachable,
     UnknownModel,
     UnknownRoute,
@@ -104,9 +105,11 @@ class Editor:
     async def post(self) -> Told:
         """The history as it stands, as one request."""
         call = post({"model": "gpt-4o", "messages": self.history, **self._more}, self._key)
-        exchange = await self._bridge.open(call, "req_1")
+        exchange = await self._bridge.open(call, self._bridge.request_id())
         assert isinstance(exchange, Exchange)
+        assert self._bridge.admit(exchange)
         told = await driven(self._bridge, exchange, self._upstream)
+        self._bridge.release(exchange)
         self.routes.append(told.headers["x-qwen-bridge-conversation"])
         return told
 
@@ -135,6 +138,7 @@ async def _attempt(bridge: Bridge, exchange: Exchange, http: httpx.AsyncClient, 
     except BridgeError as error:
         await carry_out(exchange.failed(error))
         return
+    assert ask is not None, "nobody else uses the chat"
     async with http.stream(ask.method, ask.path, headers=dict(ask.headers), content=ask.body) as answer:
         if await carry_out(exchange.responded(answer.status_code, tuple(answer.headers.items()))):
             return
@@ -283,6 +287,65 @@ async def test_a_busy_chat_and_an_empty_answer_are_invisible() -> None:
         simulator.script([{"fault": "chat_in_progress"}, {"fault": "empty_stream"}, {}])
         assert "red" in await editor.say("what should you remember")
         assert len({turn.chat_id for turn in simulator.ledger.turns}) == 1
+
+
+# -- many at once ---------------------------------------------------------------------------------------------------
+
+
+async def begun(bridge: Bridge, text: str = "Hi") -> Exchange:
+    """An exchange with an id of its own."""
+    exchange = await bridge.open(post({"model": "gpt-4o", "messages": said(text)}), bridge.request_id())
+    assert isinstance(exchange, Exchange)
+    return exchange
+
+
+async def test_no_more_ask_at_once_than_the_account_bears() -> None:
+    """The others wait, in the order they came; a slot that is given back, once or twice, goes to the first."""
+    async with bridge_to("http://127.0.0.1:1", account_streams=2) as bridge:
+        waiting = [await begun(bridge) for _ in range(4)]
+        assert [bridge.admit(exchange) for exchange in waiting] == [True, True, False, False]
+        bridge.release(waiting[0])
+        bridge.release(waiting[0])
+        assert [bridge.admit(exchange) for exchange in waiting[1:]] == [True, True, False]
+
+
+async def test_a_full_queue_and_a_long_wait_are_told() -> None:
+    """Who cannot be served in time hears it, and may come again."""
+    clock, ids = FixedClock(), CountedIds()
+    made = settings("http://127.0.0.1:1", account_streams=1, queue_limit=1, queue_timeout=5)
+    bridge = Bridge(made, MemoryStore(clock), QwenClient(made.upstream, clock, ids), clock, ids)
+    running, waiting, late = [await begun(bridge) for _ in range(3)]
+    assert bridge.admit(running)
+    assert not bridge.admit(waiting)
+    with pytest.raises(QueueFull):
+        bridge.admit(late)
+    clock.time += 5
+    assert not bridge.admit(waiting)
+    clock.time += 1
+    with pytest.raises(QueueFull, match="busy for 5 seconds"):
+        bridge.admit(waiting)
+    await bridge.aclose()
+
+
+async def test_an_answer_that_nobody_wants_is_stopped() -> None:
+    """The chat is free for the client's next request, and not before Qwen has talked itself out."""
+    async with Simulator() as simulator, bridge_to(simulator.url) as bridge:
+        simulator.script([{"text": "word " * 500, "pace": 20}])
+        exchange = await begun(bridge)
+        ask = await bridge.ask(exchange)
+        assert ask is not None
+        async with (
+            httpx.AsyncClient(base_url=simulator.url, trust_env=False) as http,
+            http.stream(ask.method, ask.path, headers=dict(ask.headers), content=ask.body) as answer,
+        ):
+            exchange.responded(answer.status_code, tuple(answer.headers.items()))
+            exchange.feed(await anext(answer.aiter_raw()))
+            chat_id = simulator.ledger.turns[0].chat_id
+            assert simulator.world.busy(chat_id)
+            exchange.left()
+            bridge.release(exchange)
+            await asyncio.wait(bridge._tasks)
+            assert not simulator.world.busy(chat_id)
 
 
 # -- a store that does not work -------------------------------------------------------------------------------------
@@ -487,6 +550,7 @@ async def test_a_chat_is_opened_once_for_all_attempts() -> None:
         assert isinstance(exchange, Exchange)
         first, second = await bridge.ask(exchange), await bridge.ask(exchange)
         assert isinstance(first, Ask)
+        assert isinstance(second, Ask)
         assert first.path == second.path
         assert len(list(simulator.world.chats)) == 1
 

@@ -511,6 +511,16 @@ def test_the_pause_before_an_attempt_is_not_qwens_silence() -> None:
     assert ticking(driver.exchange, 130.0)
 
 
+def test_waiting_in_our_own_queue_is_not_qwens_silence() -> None:
+    """While the attempt is held here, the time that Qwen has to answer does not run."""
+    driver = Driver(asking(stream=False))
+    for now in range(0, 1000, 50):
+        driver.exchange.held()
+        assert not driver.exchange.tick(float(now))
+    assert not driver.exchange.tick(1069.0)
+    assert driver.exchange.tick(1070.0)
+
+
 # -- tokens -------------------------------------------------------------------------------------------------------
 
 
@@ -602,6 +612,21 @@ def test_an_answer_whose_client_left_is_not_remembered() -> None:
     left_in_the_middle(driver.exchange)
     assert not driver.exchange.feed(frames.stream(frames.finished()))
     assert not driver.exchange.finished()
+
+
+def test_an_answer_that_qwen_may_still_be_writing_is_known() -> None:
+    """Whoever lets go of an exchange learns which answer to stop, and that there is none to stop behind its end."""
+    driver = Driver(asking())
+    driver.ask()
+    driver.exchange.responded(200, EVENT_STREAM)
+    assert driver.exchange.unfinished is None
+    driver.exchange.feed(HALF)
+    driver.exchange.left()
+    assert driver.exchange.unfinished is not None
+    assert driver.exchange.unfinished.response_id == frames.ANSWER
+    done = Driver(asking())
+    done.play(GOOD)
+    assert done.exchange.unfinished is None
 
 
 @pytest.mark.parametrize("shown", ["nothing", "head", "words"])
