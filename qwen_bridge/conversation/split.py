@@ -24,21 +24,17 @@ import orjson
 from qwen_bridge.conversation.transcript import (
     CHANGED,
     INSTRUCTIONS,
-    PLAIN_WORDS,
+    PARTLY_CHANGED,
     START_HEADING,
     TAIL_HEADING,
     TOOLS,
     USER,
     Block,
-    ToolWords,
-    _border,  # the form of a border line is transcript's to say, for this room
+    _border,  # how a message is worded and what divides it is transcript's to say, for this room
     _mark,
-    blocks,
-    render_start,
-    render_tail,
+    _render,
 )
 from qwen_bridge.errors import ContextTooLong
-from qwen_bridge.messages import Message
 
 DOCUMENT_LIMIT: Final = 20_000_000
 """Bytes of one document that Qwen takes (20 MB; the smaller reading of it)."""
@@ -104,38 +100,32 @@ class _Piece:
         return self.block.label.partition(" ")[0] == USER
 
 
-def split_start(
-    messages: Sequence[Message], instructions: str, tools_text: str, limits: Limits, *, words: ToolWords = PLAIN_WORDS
-) -> Split:
-    """`transcript.render_start`, divided where it is longer than `limits.inline`.
+def split_start(parts: Sequence[Block], instructions: str, tools_text: str, limits: Limits) -> Split:
+    """The message of `transcript.render_start`, divided where it is longer than `limits.inline`.
 
-    Raises `ContextTooLong` with the sizes when it does not fit with a file either.
+    `parts` is `transcript.blocks` of the whole dialogue. Raises `ContextTooLong` with the sizes when it does not fit
+    with a file either.
     """
-    whole = render_start(messages, instructions, tools_text, words=words)
     preface = [Block(INSTRUCTIONS, instructions)] if instructions else []
     if tools_text:
         preface.append(Block(TOOLS, tools_text))
-    return _fitted(whole, START_HEADING, preface, blocks(messages, words=words), limits)
+    return _fitted(START_HEADING, preface, parts, limits)
 
 
 def split_tail(
-    messages: Sequence[Message],
-    instructions: str | None,
-    tools_text: str | None,
-    limits: Limits,
-    *,
-    known: Sequence[Message] = (),
-    words: ToolWords = PLAIN_WORDS,
+    parts: Sequence[Block], instructions: str | None, tools_text: str | None, limits: Limits, *, changed: str = ""
 ) -> Split:
-    """`transcript.render_tail`, divided where it is longer than `limits.inline`.
+    """The message of `transcript.render_tail`, divided where it is longer than `limits.inline`.
 
-    Raises `ContextTooLong` with the sizes when it does not fit with a file either.
+    `parts` is `transcript.blocks` of the tail, with what is known before it. Raises `ContextTooLong` with the sizes
+    when it does not fit with a file either.
     """
-    whole = render_tail(messages, instructions, tools_text, known=known, words=words)
     preface = [Block(INSTRUCTIONS + CHANGED, instructions)] if instructions is not None else []
+    if changed:
+        preface.append(Block(PARTLY_CHANGED, changed))
     if tools_text is not None:
         preface.append(Block(TOOLS + CHANGED, tools_text))
-    return _fitted(whole, TAIL_HEADING, preface, blocks(messages, known=known, words=words), limits)
+    return _fitted(TAIL_HEADING, preface, parts, limits)
 
 
 def too_long(size: int, limits: Limits, because: str = "") -> ContextTooLong:
@@ -159,7 +149,8 @@ def sent_size(text: str) -> int:
         return len(orjson.dumps(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))) - 2
 
 
-def _fitted(whole: str, heading: str, preface: Sequence[Block], parts: Sequence[Block], limits: Limits) -> Split:
+def _fitted(heading: str, preface: Sequence[Block], parts: Sequence[Block], limits: Limits) -> Split:
+    whole = _render(heading, preface, parts)
     size = sent_size(whole)
     if size <= limits.inline:
         return Split(whole, (), size)

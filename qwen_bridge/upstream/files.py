@@ -14,7 +14,16 @@ from typing import Any, Protocol
 
 import httpx
 
-from qwen_bridge.errors import BridgeError, ConnectionLost, QwenTimeout, QwenUnreachable
+from qwen_bridge.errors import (
+    BridgeError,
+    ChatBusy,
+    ChatGone,
+    ConnectionLost,
+    ParentRefused,
+    QwenRefused,
+    QwenTimeout,
+    QwenUnreachable,
+)
 from qwen_bridge.ports import Clock, IdSource
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.qwen.files import (
@@ -79,12 +88,15 @@ class DocumentUploader:
         """Upload `file` and wait until Qwen has read it; return its element of a message's `files`.
 
         The element's address expires five minutes after the call: use it at once. Raises a `BridgeError`: what Qwen or
-        its store says (`QwenRefused` where it has no name of its own), a `WireError` for the network, `QwenTimeout`
-        after the deadline.
+        its store says (`QwenRefused` where it has no name of its own, never an error about a chat), a `WireError` for
+        the network, `QwenTimeout` after the deadline.
         """
         try:
             async with asyncio.timeout(patience.deadline):
                 return await self._upload(credentials, file, patience.interval)
+        except (ChatGone, ParentRefused, ChatBusy):
+            # A "not found" here is about the file or the path. Told as a chat's, it would kill a living conversation.
+            raise QwenRefused("Qwen did not find what an upload needs. Ask again, or send less at once.") from None
         except TimeoutError:
             raise QwenTimeout(
                 f"Qwen did not read a document of {len(file.data):,} bytes within {patience.deadline:g} seconds. Ask "

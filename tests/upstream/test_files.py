@@ -219,6 +219,14 @@ async def test_a_document_that_qwen_does_not_know() -> None:
             await uploader.upload(SESSION, FILE, PATIENCE)
 
 
+async def test_a_path_that_is_gone_is_no_chat_that_is_gone() -> None:
+    """Not found, for an upload, says nothing about any chat: no conversation may be given up for it."""
+    refusal = (b'{"detail":"Not Found"}', "404 Not Found", "content-type: application/json")
+    async with odd(*refusal) as (url, _), uploader_at(url) as uploader:
+        with pytest.raises(QwenRefused, match="did not find"):
+            await uploader.upload(SESSION, FILE, PATIENCE)
+
+
 async def test_a_parse_that_does_not_begin() -> None:
     """There is nothing to wait for when Qwen will not read."""
     change = editing(PARSE_PATH, lambda _: False)
