@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from qwen_bridge.errors import AnswerCutOff, BridgeError, ConnectionLost
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
@@ -87,6 +88,9 @@ class Attempt:
 
     def lost(self) -> Sequence[StreamEvent]:
         """The connection broke after the request was sent."""
+        status, headers = self._head
+        if self._phase is _Phase.REFUSING and status != HTTPStatus.OK:
+            return [ResponseFailed(classify(status, headers, bytes(self._body)))]  # the status alone says no
         if self._phase not in (_Phase.OPENING, _Phase.ANSWERING):
             sentence = "Qwen closed the connection without an answer. Check your network and try again."
             return [ResponseFailed(ConnectionLost(sentence))]

@@ -147,6 +147,13 @@ class Exchange:
         return self._answer.started if self._answer.reason is None else None
 
     @property
+    def outcome(self) -> str:
+        """How it ended, for the log: `complete`, the code of the fault the client was told, or `left`."""
+        if self._answer.reason is not None:
+            return "complete"
+        return self.failures[-1].code if self.failures else "left"
+
+    @property
     def over(self) -> bool:
         """Whether there is nothing more to tell the client."""
         return self._shown is _Shown.OVER

@@ -182,7 +182,7 @@ class BridgeAddon:
         if turn is not None:
             status = flow.response.status_code if flow.response else 0
             turn.over_for_good()
-            log.info("turn", **turn.summary, status=status, ended=flow.error.msg if flow.error else "complete")
+            log.info("turn", **turn.summary, status=status)
             flow.metadata.get(NOTE, {})["route"] = turn.summary["conversation"]
         prune(ctx.options.qwen_view_limit)
         if self._retired:

@@ -128,13 +128,14 @@ class Turn:
         """What the log says of the turn."""
         exchange = self.exchange
         if exchange is None:
-            return {"request_id": self.request_id, "conversation": "none", "faults": "", "model": ""}
+            return {"request_id": self.request_id, "conversation": "none", "faults": "", "model": "", "ended": ""}
         faults = ",".join(fault.code for fault in exchange.failures)
         return {
             "request_id": self.request_id,
             "conversation": exchange.question.route,
             "faults": faults,
             "model": exchange.question.scope.model,
+            "ended": exchange.outcome,
         }
 
     async def _next(self) -> Order:

@@ -94,8 +94,8 @@ class Credentials:
         if missing:
             ways = "; ".join(_ways(name) for name in missing)
             raise MissingCredentials(
-                f"The bridge has no complete Qwen session. Open https://chat.qwen.ai in your browser through this "
-                f"proxy and it learns what it needs, or set {ways}."
+                f"The bridge has no complete Qwen session. Sign in at https://chat.qwen.ai, copy what is missing from "
+                f"the browser's developer tools, and set {ways}."
             )
         end = self.expires_at
         if end is not None and end <= now:

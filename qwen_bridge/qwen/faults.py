@@ -87,8 +87,9 @@ def _decide(refusal: Refusal) -> BridgeError:
 
 def _challenge(_: Refusal) -> BridgeError:
     return ChallengeRequired(
-        "Qwen's web firewall asks for a check that only a person can pass. Open https://chat.qwen.ai in your browser "
-        "through this proxy, pass the check, then wait 15 to 30 minutes. Do not retry: each retry prolongs it. "
+        "Qwen's web firewall asks for a check that only a person can pass. Open https://chat.qwen.ai in the "
+        "browser that the cookies come from, pass the check, give the bridge the new cookies if they changed, and wait "
+        "15 to 30 minutes. Do not retry: each retry prolongs it. "
         "If it happens with long conversations only, the message was too large for the firewall."
     )
 

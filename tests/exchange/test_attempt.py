@@ -194,3 +194,13 @@ def test_the_words_of_a_failure_hold_nothing_of_the_answer() -> None:
     attempt = Attempt()
     taken(attempt, 200, EVENT_STREAM, frames.stream(frames.created(), frames.delta("my secret")))
     assert "secret" not in json.dumps(failure(attempt.lost()).envelope())
+
+
+def test_a_refusal_that_breaks_off_is_told_by_its_status() -> None:
+    """A 401 whose body never came whole is still a 401, and not worth three attempts."""
+    attempt = Attempt()
+    attempt.responded(401, (("content-type", "application/json"),))
+    attempt.feed(b'{"success":false,"da')
+    (failed,) = attempt.lost()
+    assert isinstance(failed, ResponseFailed)
+    assert failed.error.status == 401
