@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -39,3 +40,11 @@ def ways(_qwen: RemoteSimulator, tmp_path_factory: pytest.TempPathFactory) -> It
     modes = ("--mode", "regular", "--mode", f"reverse:{_qwen.url}@{reverse}")
     with mitmdump(_qwen.url, state, *modes) as proxy:
         yield {"base URL": proxy, "reverse": Proxy(reverse, proxy.confdir), "proxy": proxy}
+
+
+@pytest.fixture
+def no_errors_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The test fails when mitmproxy or the bridge logged an error: a crash that nobody noticed."""
+    yield
+    errors = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert errors == []

@@ -62,11 +62,13 @@ def settings(upstream: str, state: Path, chosen: Mapping[str, Any]) -> dict[str,
 
 
 @contextlib.asynccontextmanager
-async def in_process(upstream: str, state: Path, *, mode: str = "regular", **chosen: Any) -> AsyncIterator[Proxy]:
-    """mitmproxy in the test's own event loop."""
+async def in_process(
+    upstream: str, state: Path, *, mode: str = "regular", plain: Mapping[str, Any] | None = None, **chosen: Any
+) -> AsyncIterator[Proxy]:
+    """mitmproxy in the test's own event loop. `chosen` are the bridge's settings, `plain` mitmproxy's own options."""
     port = free_port()
     confdir = state / "conf"
-    opts = options.Options(confdir=str(confdir), listen_host=HOST, listen_port=port, mode=[mode])
+    opts = options.Options(confdir=str(confdir), listen_host=HOST, listen_port=port, mode=[mode], **(plain or {}))
     master = DumpMaster(opts, with_termlog=False, with_dumper=False)
     addon = BridgeAddon()
     master.addons.add(addon)
