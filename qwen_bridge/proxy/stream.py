@@ -248,7 +248,7 @@ class BridgeStream(HttpStream):
         elif isinstance(event, RequestProtocolError):
             yield from self._client_left(event.message)
         elif self.server_state in (self.state_await_head, self.state_relay):
-            self.server_state = self.state_between
+            yield from self._drop_upstream()  # mitmproxy tells some failures twice; the second must reach nobody
             yield from self._perform(self.turn.happened("lost"))
 
     def _client_left(self, reason: str) -> Commands:
