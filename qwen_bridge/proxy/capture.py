@@ -20,7 +20,7 @@ class Capture:
         self._room = LIMIT
 
     def add(self, chunk: bytes) -> None:
-        if self._room > 0:
+        if self._room >= 0:  # a full copy takes one chunk more, to know that it is not everything
             self._chunks.append(chunk)
             self._room -= len(chunk)
 
