@@ -21,21 +21,20 @@ from typing import Any, Self
 import structlog
 
 from qwen_bridge.catalog import Catalog
-from qwen_bridge.conversation.anchors import AnchorBook
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
+from qwen_bridge.conversations import Conversations, open_store
 from qwen_bridge.errors import BridgeError, QueueFull
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange, Terms
 from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.exchange.reply import whole
-from qwen_bridge.ports import Anchor, Clock, ConversationStore, IdSource, StoreUnavailable
+from qwen_bridge.ports import Clock, ConversationStore, IdSource, StoreUnavailable
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.recovery.pacing import Pacer
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
-from qwen_bridge.store.sqlite import SQLiteStore
 from qwen_bridge.surfaces.chat_completions.surface import ChatCompletions as ChatCompletionsSurface
 from qwen_bridge.surfaces.models import list_body, one_body
 from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route
@@ -46,9 +45,6 @@ log = structlog.get_logger("qwen_bridge")
 
 CHAT_WAIT = 3.0
 """Seconds for which a request waits for its chat before it branches off with the whole history."""
-
-STORE_WAIT = 1.0
-"""Seconds for which the end of an answer waits for the store."""
 
 
 class SystemClock:
@@ -88,11 +84,10 @@ class Bridge:
         self, settings: Settings, store: ConversationStore, client: QwenClient, clock: Clock, ids: IdSource
     ) -> None:
         self._settings = settings
-        self._store = store
         self._client = client
         self._clock = clock
         self._ids = ids
-        self._book = AnchorBook()
+        self._conversations = Conversations(store, clock, settings.conversation_ttl)
         self._seen = InstructionsBook()
         self._pacer = Pacer(settings.account_streams, settings.queue_limit)
         self._surface = ChatCompletionsSurface()
@@ -123,12 +118,11 @@ class Bridge:
         restart, which costs tokens and nothing else.
         """
         clock, ids = SystemClock(), RandomIds()
-        store: ConversationStore = MemoryStore(clock)
-        if settings.store == "sqlite":
-            try:
-                store = SQLiteStore(settings.state / "conversations.sqlite3", clock)
-            except StoreUnavailable as error:
-                log.warning("conversations are kept in memory only", reason=str(error))
+        try:
+            store = open_store(settings, clock)
+        except StoreUnavailable as error:
+            log.warning("conversations are kept in memory only", reason=str(error))
+            store = MemoryStore(clock, max_anchors=settings.max_anchors)
         return cls(settings, store, QwenClient(settings.upstream, clock, ids, tls), clock, ids)
 
     async def open(self, call: Call, request_id: str) -> Exchange | Sequence[Effect]:
@@ -136,6 +130,7 @@ class Bridge:
 
         Raises `BridgeError` for a call that cannot be served.
         """
+        self._conversations.sweep_from_now_on()
         match route(call.method, call.path):
             case ChatCompletions():
                 return await self._begin(call, request_id)
@@ -192,34 +187,18 @@ class Bridge:
         return ask
 
     async def remember(self, effect: Commit | Forget) -> None:
-        """Carry out a memory effect: at once in memory, then in the store, which is waited for a little.
-
-        house.md wanted it stored after the last bytes. Then a bridge killed in the moment after `[DONE]` forgets the
-        turn its client has just seen; waiting costs a fraction of a millisecond, and a slow store cannot hold the
-        answer back for longer than `STORE_WAIT`.
-        """
-        work: Coroutine[Any, Any, object]
-        match effect:
-            case Commit(key, anchor):
-                self._book.put(key, anchor)
-                work = self._store.put(key, anchor)
-            case Forget(anchor, whole_chat) if whole_chat:
-                self._book.drop_chat(anchor.chat_id)
-                work = self._store.drop_chat(anchor.chat_id)
-            case Forget(anchor, _):
-                self._book.drop(anchor.chat_id, anchor.parent_id)
-                work = self._store.drop(anchor.chat_id, anchor.parent_id)
-        await asyncio.wait({self._later(work)}, timeout=STORE_WAIT)
+        """Carry out a memory effect; see `Conversations.remember`."""
+        await self._conversations.remember(effect)
 
     def request_id(self) -> str:
         """A new id for `x-request-id`."""
         return f"req_{self._ids.token()}"
 
     async def aclose(self) -> None:
-        """Let what is being written be written, then close store and client."""
+        """Let what is under way end, then close store and client."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-        await self._store.close()
+        await self._conversations.aclose()
         await self._client.aclose()
 
     async def _begin(self, call: Call, request_id: str) -> Exchange:
@@ -240,7 +219,7 @@ class Bridge:
         After `CHAT_WAIT` seconds a second request for the same history branches off into a chat of its own.
         """
         question, busy = exchange.question, self._pacer.busy(exchange.request_id)
-        found = await self._anchors(question.lookups)
+        found = await self._conversations.find(question.lookups)
         question.decide(found, busy=busy)
         if question.anchor is not None and question.anchor.chat_id in busy:
             since = self._waiting_since.setdefault(exchange.request_id, self._clock.monotonic())
@@ -250,21 +229,8 @@ class Bridge:
             question.decide(found, avoid=busy)
         self._waiting_since.pop(exchange.request_id, None)
         if question.anchor is not None:
-            self._book.claim(question.anchor)
+            self._conversations.claim(question.anchor)
         return True
-
-    async def _anchors(self, keys: Sequence[str]) -> Mapping[str, Sequence[Anchor]]:
-        """What is known of `keys`: from memory when that holds the deepest of them, otherwise from the store too."""
-        if not keys:
-            return {}
-        found = self._book.find(keys)
-        if keys[0] in found:
-            return found
-        try:
-            self._book.merge(await self._store.find(keys))
-        except StoreUnavailable as error:
-            log.warning("the conversation store cannot answer", reason=str(error))
-        return self._book.find(keys)
 
     def _later(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
         """Do something that no answer depends on; `aclose` waits for it."""
@@ -277,8 +243,6 @@ class Bridge:
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:
     try:
         await work
-    except StoreUnavailable as error:
-        log.warning("the conversation store cannot be written", reason=str(error))
     except BridgeError as error:
         log.info("an answer that nobody wants could not be stopped", code=error.code)
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from qwen_bridge.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from qwen_bridge.ports import ConversationStore
+
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 
+conversations = typer.Typer()
+app.add_typer(conversations, name="conversations")
+
 HOST = "127.0.0.1"
+
+DAY = 86_400
+"""Seconds."""
+
+State = Annotated[Path | None, typer.Option("--state", help="Folder of the conversation index.")]
+Choices = Annotated[  # no `type`: typer does not look through it
+    list[str] | None, typer.Option("--set", metavar="K=V", help="A setting of the bridge, as for `run`.")
+]
 
 
 @app.callback()
@@ -68,6 +84,58 @@ def demo(
     hold(keep)
 
 
+@conversations.callback(invoke_without_command=True)
+def conversations_default(context: typer.Context, state: State = None, options: Choices = None) -> None:
+    """What the bridge remembers of conversations: ids and sizes, never a word. Without a command: the list."""
+    if context.invoked_subcommand is None:
+        conversations_list(state, options)
+
+
+@conversations.command("list")
+def conversations_list(
+    state: State = None,
+    options: Choices = None,
+    limit: Annotated[int, typer.Option(help="Chats to show.")] = 50,
+) -> None:
+    """Show the chats, the one used last first."""
+    from qwen_bridge.observe.conversations import chat_table
+
+    chats = _ask_store(state, options, lambda store: store.chats(limit))
+    typer.echo(chat_table(chats, time.time()), nl=False)
+
+
+@conversations.command("show")
+def conversations_show(
+    chat_id: Annotated[str, typer.Argument(help="A chat's id, as `list` shows it.")],
+    state: State = None,
+    options: Choices = None,
+) -> None:
+    """Show one chat as a tree of its answers."""
+    from qwen_bridge.observe.conversations import chat_tree
+
+    typer.echo(chat_tree(_ask_store(state, options, lambda store: store.anchors_of(chat_id))), nl=False)
+
+
+@conversations.command("purge")
+def conversations_purge(
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, help="The chats not used for so long.")
+    ] = None,
+    chat: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="This chat.")] = None,
+    state: State = None,
+    options: Choices = None,
+) -> None:
+    """Forget chats. Nothing is deleted at Qwen; a conversation that comes back starts a new chat."""
+
+    def purge(store: ConversationStore) -> Awaitable[int]:
+        return store.drop_chat(chat) if chat is not None else store.purge((older_than or 0.0) * DAY)
+
+    if (older_than is None) == (chat is None):
+        raise typer.BadParameter("give either --older-than DAYS or --chat CHAT_ID")
+    gone = _ask_store(state, options, purge)
+    typer.echo(f"Forgotten: {gone} answer{'' if gone == 1 else 's'}. A running bridge may know them until it ends.")
+
+
 def main() -> None:
     """Entry point of the command."""
     app()
@@ -81,13 +149,43 @@ def _option(item: str) -> str:
     return f"qwen_{item}" if name in Settings.model_fields else item
 
 
+def _ask_store[T](
+    state: Path | None, options: list[str] | None, work: Callable[[ConversationStore], Awaitable[T]]
+) -> T:
+    """Do something with the store that the settings name, or end with a sentence that says why it cannot be."""
+    from qwen_bridge.bridge import SystemClock
+    from qwen_bridge.conversations import open_store
+    from qwen_bridge.ports import StoreUnavailable
+
+    chosen = dict(item.partition("=")[::2] for item in map(_option, options or []))
+    settings = _load(chosen if state is None else chosen | {"qwen_state": str(state)})
+    if settings.store == "memory":
+        _fail("With store = memory the bridge remembers conversations only while it runs; nothing can be shown.")
+
+    async def asked() -> T:
+        store = open_store(settings, SystemClock())
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(asked())
+    except StoreUnavailable as error:
+        _fail(f"{str(error)[0].upper()}{str(error)[1:]}.")
+
+
+def _load(chosen: dict[str, str]) -> Settings:
+    try:
+        return Settings.load({name.removeprefix("qwen_"): value for name, value in chosen.items()})
+    except SettingsError as error:
+        _fail(f"These settings cannot be used:\n{error}")
+
+
 def _check(port: int, chosen: list[str]) -> None:
     """Fail now, and with a sentence, rather than somewhere in mitmproxy's start."""
     pairs = (item.split("=", 1) for item in chosen)
-    try:
-        Settings.load({name.removeprefix("qwen_"): value for name, value in pairs if name.startswith("qwen_")})
-    except SettingsError as error:
-        _fail(f"These settings cannot be used:\n{error}")
+    _load({name: value for name, value in pairs if name.startswith("qwen_")})
     _check_port(port)
 
 
@@ -100,7 +198,7 @@ def _check_port(port: int) -> None:
             _fail(f"Port {port} cannot be used ({error.strerror}). Choose another one with --port.")
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str) -> NoReturn:
     typer.secho(sentence, err=True, fg="red")
     raise typer.Exit(1)
 

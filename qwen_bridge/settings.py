@@ -9,6 +9,7 @@ default in force. In the environment unknown names are not looked at: other prog
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 import tomllib
 from collections.abc import Mapping
@@ -77,7 +78,30 @@ class Settings(BaseSettings):
     state: Path = Field(
         default_factory=lambda: user_data_path("qwen-bridge"), description="Folder for the conversation index."
     )
-    store: Literal["sqlite", "memory"] = Field("sqlite", description="Where conversations are remembered.")
+    store: Literal["sqlite", "redis", "memory"] = Field(
+        "sqlite",
+        description="Where conversations are remembered: a file below `state`, a Redis that several bridges share, or "
+        "nowhere but in this process.",
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="Address of Redis or Valkey for `store = redis`, like `redis://:PASSWORD@HOST:6379/0`."
+    )
+    redis_namespace: str = Field(
+        "qwen-bridge", min_length=1, description="Bridges on one Redis share their conversations if this is the same."
+    )
+    conversation_ttl: int = Field(
+        30 * 86_400, ge=60, description="A conversation that was not used for so long is forgotten (30 days)."
+    )
+    max_anchors: int = Field(
+        100_000,
+        ge=100,
+        description="Answers to remember at most; the chats not used for longest go first.",
+    )
+    delete_chats: Literal["never", "side", "expired"] = Field(
+        "never",
+        description="Chats that the bridge deletes at Qwen, only ever its own: none, those of side requests (titles, "
+        "better prompts) once answered, or those whose conversation is forgotten after `conversation_ttl`.",
+    )
     attempts: int = Field(6, ge=1, le=20, description="Attempts for one request, before its first word is shown.")
     patience: float = Field(60.0, ge=0, description="Longest sum of waits between the attempts for one request.")
     account_streams: int = Field(
@@ -89,6 +113,12 @@ class Settings(BaseSettings):
     first_byte_timeout: float = Field(120.0, gt=0, description="Longest wait for Qwen's answer to begin.")
     idle_timeout: float = Field(120.0, gt=0, description="Longest silence within Qwen's answer.")
     request_limit: int = Field(32 * 1024 * 1024, gt=0, description="Largest request taken from a client.")
+    uploads: Literal["auto", "off"] = Field(
+        "auto", description="Send what is too long for one message as an attached text file, or refuse it."
+    )
+    inline_limit: int = Field(
+        90_000, ge=10_000, description="Body sent to Qwen from which on older or long parts travel as a text file."
+    )
     message_limit: int = Field(
         117_000, gt=0, description="Largest body sent to Qwen; from about 128 KiB its firewall answers instead."
     )
@@ -164,7 +194,21 @@ class Settings(BaseSettings):
             )
         return {name.strip(): model.strip() for name, _, model in pairs}
 
-    @field_validator("token", "cookies", "bx_umidtoken", "user_agent", mode="before")
+    @field_validator("store")
+    @classmethod
+    def _installed(cls, value: str) -> str:
+        if value == "redis" and importlib.util.find_spec("redis") is None:
+            raise ValueError('redis needs a package that is not installed: pip install "qwen-bridge[redis]"')
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must be an address like redis://:PASSWORD@HOST:6379/0, rediss://… or unix://…")
+        return value
+
+    @field_validator("token", "cookies", "bx_umidtoken", "user_agent", "redis_url", mode="before")
     @classmethod
     def _one_header_line(cls, value: object) -> object:
         if isinstance(value, str):
@@ -183,6 +227,12 @@ class Settings(BaseSettings):
     def _upstream_is_not_openai(self) -> Self:
         if self.upstream_host in self.openai_hosts:
             raise ValueError("upstream and openai_hosts name the same host: nothing would ever reach Qwen")
+        return self
+
+    @model_validator(mode="after")
+    def _redis_has_an_address(self) -> Self:
+        if self.store == "redis" and self.redis_url is None:
+            raise ValueError("redis_url: must be set for store = redis, like redis://127.0.0.1:6379/0")
         return self
 
     @property

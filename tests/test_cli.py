@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -10,7 +11,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from qwen_bridge.bridge import SystemClock
 from qwen_bridge.cli import app
+from qwen_bridge.conversations import DATABASE
+from qwen_bridge.ports import Anchor
+from qwen_bridge.store.sqlite import SQLiteStore
+from tests.harness.ports import FixedClock
 from tests.harness.proxy import HOST, free_port, started, wait_until_listening
 
 runner = CliRunner()
@@ -81,3 +87,67 @@ def test_help_does_not_load_mitmproxy() -> None:
     code = "import sys; from qwen_bridge.cli import app; print('mitmproxy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+def remembering(state: Path) -> None:
+    """An index with a chat of two answers, used just now, and one from long ago."""
+
+    async def write() -> None:
+        for chat, clock in (("old-chat", FixedClock(1_000.0)), ("new-chat", SystemClock())):
+            store = SQLiteStore(state / DATABASE, clock)
+            await store.put(f"1{chat}", Anchor(chat, "node-1", "qwen3-max", "account", "digest", 2))
+            await store.put(f"2{chat}", Anchor(chat, "node-2", "qwen3-max", "account", "digest", 4, "node-1"))
+            await store.close()
+
+    asyncio.run(write())
+
+
+def conversations(*words: str, state: Path) -> str:
+    result = runner.invoke(app, ["conversations", *words, "--state", str(state)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_conversations_are_listed_shown_and_purged(tmp_path: Path) -> None:
+    """What is remembered can be seen, a chat at a time, and forgotten by age or by name."""
+    remembering(tmp_path)
+    assert conversations(state=tmp_path) == conversations("list", state=tmp_path)
+    assert conversations("list", "--limit", "1", state=tmp_path).splitlines()[1].startswith("new-chat  qwen3-max")
+    assert "4  node-2" in conversations("show", "new-chat", state=tmp_path)
+    assert "Forgotten: 2 answers." in conversations("purge", "--older-than", "30", state=tmp_path)
+    assert "old-chat" not in conversations(state=tmp_path)
+    assert "Forgotten: 2 answers." in conversations("purge", "--chat", "new-chat", state=tmp_path)
+    assert conversations(state=tmp_path) == "No conversation is remembered.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["purge"], 2, "--older-than"),
+        (["purge", "--older-than", "1", "--chat", "x"], 2, "--older-than"),
+        (["purge", "--older-than", "-1"], 2, "--older-than"),
+        (["list", "--set", "store=memory"], 1, "only while it runs"),
+        (["list", "--set", "store=redis"], 1, "redis_url"),
+        (["list", "--set", "stor=x"], 1, "did you mean store"),
+        (["list", "--set", "store=redis", "--set", "redis_url=redis://:secret@127.0.0.1:1/0"], 1, "127.0.0.1:1"),
+    ],
+)
+def test_a_question_about_conversations_that_cannot_be_answered(
+    words: list[str], status: int, told: str, tmp_path: Path
+) -> None:
+    """It ends with a sentence that names the reason, and no secret."""
+    result = runner.invoke(app, ["conversations", *words, "--state", str(tmp_path)], env={"COLUMNS": "200"})
+    assert result.exit_code == status
+    assert told in result.output
+    assert "secret" not in result.output
+
+
+def test_conversations_do_not_load_mitmproxy(tmp_path: Path) -> None:
+    """A look at the index takes no second."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from qwen_bridge.cli import app; "
+        "print(CliRunner().invoke(app, ['conversations', '--state', sys.argv[1]]).output, 'mitmproxy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[-2].strip() == "False"
+    assert "No conversation" in done.stdout

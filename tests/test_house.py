@@ -28,11 +28,12 @@ BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
-    "cli": FRONT | {"simulator", "demo"},
+    "cli": FRONT | {"simulator", "demo", "conversations", "ports"},
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
     "proxy": {"bridge", "exchange", "observe", "settings", "errors"},
-    "bridge": {"catalog", "upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
+    "bridge": {"catalog", "conversations", "upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
     "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
+    "conversations": {"store", "exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that remembers
     "upstream": {"ports", "wire", "qwen", "errors"},
     "store": {"ports", "wire", "qwen", "errors"},
     "simulator": {"ports", "wire", "qwen", "errors"},
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Only these await, open, sleep, read a clock or draw a random number. Everything else is pure.
 EFFECTFUL = (
-    *("upstream", "store", "bridge", "catalog", "proxy", "cli", "demo"),
+    *("upstream", "store", "bridge", "catalog", "conversations", "proxy", "cli", "demo"),
     # and what was cut out of the server: its connections, the pace of its answers, its certificate
     *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
 )

@@ -178,7 +178,7 @@ NOT_ONE_LINE = "must be one line without control characters"
         ("bx_umidtoken", "a\x7f b", NOT_ONE_LINE),
         ("user_agent", "a\tb", NOT_ONE_LINE),
         ("thinking", "maybe", "Input should be 'auto', 'on' or 'off'"),
-        ("store", "redis", "Input should be 'sqlite' or 'memory'"),
+        ("store", "postgres", "Input should be 'sqlite', 'redis' or 'memory'"),
         ("attempts", 0, "Input should be greater than or equal to 1"),
         ("attempts", "many", "Input should be a valid integer, unable to parse string as an integer"),
         ("patience", -1, "Input should be greater than or equal to 0"),
@@ -258,3 +258,17 @@ def test_every_setting_says_what_it_is_for(name: str) -> None:
     """Options and documents take the sentence from here."""
     description = Settings.model_fields[name].description or ""
     assert description.endswith(".")
+
+
+# -- stores -------------------------------------------------------------------------------------------------------
+
+
+def test_redis_needs_an_address_and_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever chooses Redis hears at the start what is missing, and the password in the address from nobody."""
+    assert "redis_url: must be set" in refusal(store="redis")
+    assert "redis_url: must be an address" in refusal(redis_url=f"http://{SECRET}@host")
+    assert SECRET not in refusal(redis_url=f"http://{SECRET}@host")
+    chosen = Settings.load({"store": "redis", "redis_url": f"redis://:{SECRET}@127.0.0.1:6379/0"})
+    assert SECRET not in repr(chosen)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert 'pip install "qwen-bridge[redis]"' in refusal(store="redis", redis_url="redis://127.0.0.1")

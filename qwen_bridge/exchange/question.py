@@ -142,6 +142,7 @@ class Question:
             account=self.scope.account,
             instructions=self._instructions,
             depth=len(self._keys) + 1,
+            previous=self.anchor.parent_id if self.anchor is not None else "",
         )
         return Commit(extend(self._keys[-1], answer), anchor)
 

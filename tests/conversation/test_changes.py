@@ -64,4 +64,3 @@ def test_the_description_is_exact(old: list[str], new: list[str]) -> None:
     assert told is not None
     if before != after:
         assert applied(before, told) == after
-

@@ -1,0 +1,120 @@
+"""A client with one conversation, and a front end over httpx between it and a bridge in this process.
+
+What mitmproxy adds is shown elsewhere; without it hundreds of turns take a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from qwen_bridge.bridge import Bridge, Call
+from qwen_bridge.errors import BridgeError
+from qwen_bridge.exchange.effects import Commit, Effect, Forget
+from qwen_bridge.exchange.exchange import Exchange
+from qwen_bridge.ports import ConversationStore
+from qwen_bridge.settings import Settings
+from qwen_bridge.store.memory import MemoryStore
+from qwen_bridge.upstream.client import QwenClient
+from tests.conformance.invariants import check_body
+from tests.exchange.driving import Told
+from tests.harness.ports import CountedIds, FixedClock
+
+SESSION = {"token": "sim-token", "bx_umidtoken": "sim-umid", "user_agent": "Mozilla/5.0"}
+
+
+def settings(upstream: str, **chosen: Any) -> Settings:
+    return Settings.load({"upstream": upstream, **SESSION, **chosen})
+
+
+@contextlib.asynccontextmanager
+async def bridge_to(upstream: str, store: ConversationStore | None = None, **chosen: Any) -> AsyncIterator[Bridge]:
+    """A bridge with a fixed clock, counted ids and a store in memory, closed at the end."""
+    clock, ids, made = FixedClock(), CountedIds(), settings(upstream, **chosen)
+    bridge = Bridge(made, store or MemoryStore(clock), QwenClient(made.upstream, clock, ids), clock, ids)
+    try:
+        yield bridge
+    finally:
+        await bridge.aclose()
+
+
+def post(body: Mapping[str, Any] | bytes, key: str = "sk-mine") -> Call:
+    """A call for a chat completion."""
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Call("POST", "/v1/chat/completions", {"authorization": f"Bearer {key}"}, text)
+
+
+def said(*texts: str) -> list[dict[str, str]]:
+    """A history: user, assistant, user, … in turn."""
+    return [{"role": ("user", "assistant")[index % 2], "content": text} for index, text in enumerate(texts)]
+
+
+class Editor:
+    """A client with one conversation, and the front end between it and the bridge."""
+
+    def __init__(self, bridge: Bridge, upstream: str, key: str = "sk-mine", **more: Any) -> None:
+        self.history: list[dict[str, str]] = []
+        self.routes: list[str] = []
+        self._bridge = bridge
+        self._upstream = upstream
+        self._key = key
+        self._more = more
+
+    async def say(self, text: str) -> str:
+        """One turn; the answer's text, which is kept in the history. Fails when it is not a legal answer."""
+        self.history.append({"role": "user", "content": text})
+        told = await self.post()
+        assert told.status == 200, told.body
+        assert told.json["model"] == self._more.get("model", "gpt-4o")
+        assert not check_body(told.json)
+        self.history.append({"role": "assistant", "content": told.said[0]})
+        return told.said[0]
+
+    async def post(self) -> Told:
+        """The history as it stands, as one request."""
+        call = post({"model": "gpt-4o", "messages": self.history, **self._more}, self._key)
+        exchange = await self._bridge.open(call, self._bridge.request_id())
+        assert isinstance(exchange, Exchange)
+        assert self._bridge.admit(exchange)
+        told = await driven(self._bridge, exchange, self._upstream)
+        self._bridge.release(exchange)
+        self.routes.append(told.headers["x-qwen-bridge-conversation"])
+        return told
+
+
+async def driven(bridge: Bridge, exchange: Exchange, upstream: str) -> Told:
+    """Carry out an exchange over httpx, as the proxy does; waits are not waited for."""
+    told = Told()
+    async with httpx.AsyncClient(base_url=upstream, trust_env=False) as http:
+        while not told.over:
+            await _attempt(bridge, exchange, http, told)
+    return told
+
+
+async def _attempt(bridge: Bridge, exchange: Exchange, http: httpx.AsyncClient, told: Told) -> None:
+    before = len(told.waits)
+
+    async def carry_out(effects: Sequence[Effect]) -> bool:
+        told.take(effects)
+        for effect in effects:
+            if isinstance(effect, Commit | Forget):
+                await bridge.remember(effect)
+        return told.over or len(told.waits) > before
+
+    try:
+        ask = await bridge.ask(exchange)
+    except BridgeError as error:
+        await carry_out(exchange.failed(error))
+        return
+    assert ask is not None, "nobody else uses the chat"
+    async with http.stream(ask.method, ask.path, headers=dict(ask.headers), content=ask.body) as answer:
+        if await carry_out(exchange.responded(answer.status_code, tuple(answer.headers.items()))):
+            return
+        async for data in answer.aiter_raw():
+            if await carry_out(exchange.feed(data)):
+                return
+    await carry_out(exchange.finished())
