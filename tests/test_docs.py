@@ -20,6 +20,7 @@ from docs import reference
 from qwen_bridge.cli import app
 from qwen_bridge.settings import Settings
 from qwen_bridge.simulator.server import Simulator
+from tests.bench.bench import parser
 from tests.harness.house import ROOT
 
 GUIDES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -174,7 +175,8 @@ def test_flags_that_are_shown_exist() -> None:
         seen += 1
     assert seen > 5
     shown = {span.split()[0] for guide in GUIDES for span in spans(read(guide)) if span.startswith("--")}
-    assert shown <= flags("run") | flags("simulate") | flags("demo") | FOREIGN_FLAGS
+    benched = {option for action in parser()._actions for option in action.option_strings}
+    assert shown <= flags("run") | flags("simulate") | flags("demo") | benched | FOREIGN_FLAGS
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.guide)

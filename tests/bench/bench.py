@@ -83,7 +83,7 @@ def report(chosen: argparse.Namespace) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = _parser().parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     try:
         text = report(chosen)
     except BenchError as error:
@@ -93,18 +93,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         replace_measured(chosen.write, text)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--streams", type=_counts, default=[1, 10, 100], metavar="N,N,…", help="default: 1,10,100")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="all streams at once; default: 3")
-    parser.add_argument("--pace", type=float, default=40.0, metavar="E", help="events per second; default: 40")
-    parser.add_argument("--plain", action="store_true", help="no TLS between proxy and upstream")
-    kind = parser.add_mutually_exclusive_group()
+def parser() -> argparse.ArgumentParser:
+    """The command line of `scripts/bench`; the guides are held to it."""
+    options = argparse.ArgumentParser(prog="scripts/bench", description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--streams", type=_counts, default=[1, 10, 100], metavar="N,N,…", help="default: 1,10,100")
+    options.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
+    options.add_argument("--seconds", type=float, default=3.0, metavar="S", help="all streams at once; default: 3")
+    options.add_argument("--pace", type=float, default=40.0, metavar="E", help="events per second; default: 40")
+    options.add_argument("--plain", action="store_true", help="no TLS between proxy and upstream")
+    kind = options.add_mutually_exclusive_group()
     kind.add_argument("--flood", action="store_true", help="as fast as possible instead of paced")
     kind.add_argument("--hotpath", action="store_true", help="the bridge's own steps alone, without a proxy")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also replace the measured section of this document")
-    return parser
+    options.add_argument(
+        "--write", type=Path, metavar="FILE", help="also replace the measured section of this document"
+    )
+    return options
 
 
 def _counts(text: str) -> list[int]:
