@@ -25,7 +25,7 @@ SPELLINGS = [OPENAI, "API.OpenAI.com", "api.openai.com.", "[api.openai.com]"]
 
 @pytest.fixture
 def guard() -> Guard:
-    return Guard(Settings())
+    return Guard(Settings.load())
 
 
 def context(mode: str = "regular", server: str | None = None, sni: str | None = None) -> Context:
@@ -44,8 +44,10 @@ def context(mode: str = "regular", server: str | None = None, sni: str | None = 
     return made
 
 
-def request(target: str = "", method: bytes = b"POST", **fields: str) -> Request:
-    return treq(method=method, host=target, port=443 if target else 0, headers=Headers(**fields))
+def request(target: str = "", host: str = "", method: bytes = b"POST") -> Request:
+    """A request to `target`, with `host` as its Host header."""
+    fields = Headers([(b"host", host.encode())]) if host else Headers()
+    return treq(method=method, host=target, port=443 if target else 0, headers=fields)
 
 
 # -- whose a request is -------------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ def test_any_name_of_openai_makes_it_ours(place: str, name: str, guard: Guard) -
         server=name if place == "tunnel" else "192.0.2.1", sni=name if place == "sni" else "example.com"
     )
     host = name if place == "target" else "192.0.2.1"
-    assert guard.claims(surroundings, request(host, **({"host": name} if place == "host header" else {})))
+    assert guard.claims(surroundings, request(host, host=name if place == "host header" else ""))
 
 
 def test_a_base_url_is_ours_under_any_name(guard: Guard) -> None:
@@ -133,7 +135,7 @@ def test_tunnels_of_strangers_pass_undecrypted(guard: Guard) -> None:
 
 def test_the_hosts_are_a_setting() -> None:
     """Other gateways can be stood in for, and Qwen can be elsewhere."""
-    chosen = Guard(Settings(openai_hosts=("llm.example",), upstream="http://127.0.0.1:9000"))
+    chosen = Guard(Settings.load({"openai_hosts": ("llm.example",), "upstream": "http://127.0.0.1:9000"}))
     assert chosen.claims(context(), request("llm.example"))
     assert not chosen.claims(context(), request(OPENAI))
     assert (chosen.address, chosen.tls, chosen.upstream) == (("127.0.0.1", 9000), False, "http://127.0.0.1:9000")

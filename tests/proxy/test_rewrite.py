@@ -28,6 +28,11 @@ ASK = Ask("POST", "/api/v2/chat/completions?chat_id=c", (("cookie", "token=t"), 
 CHUNKS = Framing(chunked=True, closes=False)
 
 
+def headers(**fields: str) -> Headers:
+    """Underscores in names are hyphens."""
+    return Headers([(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()])
+
+
 def request(version: bytes = b"HTTP/1.1", **fields: str) -> Request:
     """A client's request with a key that must not travel."""
     made = treq(
@@ -38,7 +43,7 @@ def request(version: bytes = b"HTTP/1.1", **fields: str) -> Request:
         authority=b"api.openai.com" if version == b"HTTP/2.0" else b"",
         path=b"/v1/chat/completions",
         http_version=version,
-        headers=Headers(authorization="Bearer sk-secret", host="api.openai.com", **fields),
+        headers=headers(authorization="Bearer sk-secret", host="api.openai.com", **fields),
         content=b"{}",
         trailers=Headers(x="y"),
     )
@@ -162,6 +167,6 @@ def test_a_request_that_names_no_host_means_the_listener(
     host: str, fields: dict[str, str], expected: tuple[str, int]
 ) -> None:
     """Only where there is none that mitmproxy could read."""
-    made = treq(host=host, port=443 if host else 0, headers=Headers(**fields))
+    made = treq(host=host, port=443 if host else 0, headers=headers(**fields))
     settle_host(made, ("127.0.0.1", 8080))
     assert (made.host, made.port) == expected

@@ -13,7 +13,6 @@ from qwen_bridge.proxy import guard
 from qwen_bridge.proxy.capture import Capture
 from tests.proxy.driving import ANSWER, END, HEAD, QUESTION, STREAMED, Bridged, chunk, opening, post, words
 
-
 FAILURE = b'data: {"error": {"code": "internal_error", "details": "internal error"}}\n\n'
 
 

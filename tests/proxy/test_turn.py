@@ -1,0 +1,234 @@
+"""One exchange as the proxy sees it: orders for the stream, and a way out of every bug."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy.addonmanager import AddonManager
+from mitmproxy.hooks import all_hooks
+from mitmproxy.options import Options
+from mitmproxy.test import taddons
+from mitmproxy.test.tflow import tflow
+
+from qwen_bridge.bridge import Bridge, Call
+from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, End
+from qwen_bridge.exchange.exchange import Exchange
+from qwen_bridge.proxy.guard import Guard, crash
+from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.settings import Settings
+from qwen_bridge.store.memory import MemoryStore
+from tests.harness.ports import CountedIds, FixedClock
+from tests.harness.proxy import SESSION
+from tests.proxy.driving import OneChat
+from tests.proxy.test_guard import context, request
+
+BODY: dict[str, Any] = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
+STREAM = (("content-type", "text/event-stream"),)
+
+
+def bridge(**chosen: Any) -> Bridge:
+    """A bridge without a network."""
+    settings = Settings(**{**SESSION, "upstream": "http://127.0.0.1:9000", "state": Path(), **chosen})
+    clock, ids = FixedClock(), CountedIds()
+    return Bridge(settings, MemoryStore(clock), OneChat(settings.upstream, clock, ids), clock, ids)
+
+
+def call(body: object = BODY, path: str = "/v1/chat/completions") -> Call:
+    return Call("POST", path, {}, json.dumps(body).encode())
+
+
+async def asked(**chosen: Any) -> Turn:
+    """A turn whose question is on its way."""
+    turn = Turn(bridge(**chosen))
+    turn.call = call()
+    await turn.advance()
+    assert isinstance(turn.order(), Ask)
+    return turn
+
+
+def over(turn: Turn) -> bool:
+    assert turn.exchange is not None
+    return turn.exchange.over
+
+
+def begun(order: Order) -> Begin:
+    """How the answer begins that an order holds."""
+    assert not isinstance(order, Ask)
+    begin = order[0]
+    assert isinstance(begin, Begin)
+    return begin
+
+
+def status(order: Order) -> int:
+    return begun(order).status
+
+
+async def test_a_good_call_becomes_a_question() -> None:
+    """The order is what to ask Qwen, and it is there once."""
+    turn = Turn(bridge())
+    turn.call = call()
+    await turn.advance()
+    order = turn.order()
+    assert isinstance(order, Ask)
+    assert b"Hello" in order.body
+    assert status(turn.order()) == 500
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [(call({}), 400), (call(path="/v1/nothing"), 404), (Call("PUT", "/v1/models", {}, b""), 405)],
+)
+async def test_a_call_that_cannot_be_served_is_answered(bad: Call, expected: int) -> None:
+    """The order is the whole error, with the request's id."""
+    turn = Turn(bridge())
+    turn.call = bad
+    await turn.advance()
+    order = turn.order()
+    begin = begun(order)
+    assert begin.status == expected
+    assert ("x-request-id", turn.request_id) in begin.headers
+    assert turn.exchange is None
+
+
+async def test_without_a_call_there_is_an_error() -> None:
+    """A turn that is asked too early does not raise."""
+    turn = Turn(bridge())
+    await turn.advance()
+    assert status(turn.order()) == 500
+
+
+async def test_a_turn_that_has_to_wait_says_so() -> None:
+    """The account bears one answer: the second turn is told to come again, until the first is over for good."""
+    shared = bridge(account_streams=1)
+    first, second = Turn(shared), Turn(shared)
+    for turn in (first, second):
+        turn.call = call()
+        await turn.advance()
+    assert isinstance(first.order(), Ask)
+    order = second.order()
+    assert not isinstance(order, Ask)
+    assert [type(effect) for effect in order] == [Again]
+    first.over_for_good()
+    await second.advance()
+    assert isinstance(second.order(), Ask)
+
+
+async def test_what_happened_is_told_by_name() -> None:
+    """Each happening is a method of the exchange; the answer's effects come back, the memory effect among them."""
+    turn = await asked()
+    turn.happened("responded", 200, STREAM)
+    frames = b'data: {"response.created":{"chat_id":"chat","parent_id":"u","response_id":"r"}}\n\n'
+    delta = {"role": "assistant", "content": "Hi", "phase": "answer", "status": "finished"}
+    frames += b"data: " + json.dumps({"choices": [{"delta": delta}]}).encode() + b"\n\n"
+    effects = [*turn.happened("feed", frames), *turn.happened("finished")]
+    kinds = [type(effect) for effect in effects]
+    assert kinds[0] is Begin
+    assert kinds[-1] is End
+    assert b"[DONE]" in b"".join(effect.chunk for effect in effects if isinstance(effect, Data))
+    (commit,) = (effect for effect in effects if isinstance(effect, Commit))
+    turn.effect = commit
+    await turn.remember()
+    assert turn.effect is None
+    turn.over_for_good()
+    later = Turn(turn.bridge)
+    history = [*BODY["messages"], {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "More"}]
+    later.call = call({**BODY, "messages": history})
+    await later.advance()
+    order = later.order()
+    assert isinstance(order, Ask)
+    assert json.loads(order.body)["parent_id"] == commit.anchor.parent_id == "r"
+
+
+async def test_nothing_to_remember_is_no_error() -> None:
+    """The hook may come without an effect."""
+    await (await asked()).remember()
+
+
+def bang(*_: object) -> None:
+    raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("what", ["responded", "feed", "finished", "lost", "failed", "tick"])
+async def test_a_bug_in_the_exchange_is_an_answer(what: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever method fails, the client is told so by the exchange itself, which is over then."""
+    turn = await asked()
+    monkeypatch.setattr(Exchange, what, bang)
+    effects = turn.happened(what)
+    assert status(effects) == 500
+    assert isinstance(effects[-1], End)
+    assert over(turn)
+    assert turn.crashed() == ()
+
+
+async def test_a_crash_before_the_exchange_is_an_answer() -> None:
+    """There is nothing but the turn itself, and its id."""
+    turn = Turn(bridge())
+    effects = turn.crashed()
+    assert status(effects) == 500
+    body = b"".join(effect.chunk for effect in effects if isinstance(effect, Data))
+    assert crash().message.encode() in body
+
+
+async def test_a_client_that_left_ends_the_exchange() -> None:
+    """Nothing is told after that; without an exchange there is nothing to end."""
+    Turn(bridge()).left()
+    turn = await asked()
+    turn.left()
+    assert over(turn)
+    assert turn.happened("responded", 200, STREAM) == ()
+
+
+async def test_the_summary_holds_no_words() -> None:
+    """The log's line tells where the turn went and what failed, in any state, and never what was said."""
+    empty = Turn(bridge())
+    turn = await asked()
+    turn.happened("lost")
+    assert empty.summary["conversation"] == "none"
+    assert turn.summary["faults"] == "qwen_connection_lost"
+    assert turn.summary["model"] == "qwen3-max"
+    assert "Hello" not in str(turn.summary)
+
+
+# -- desk and hooks -----------------------------------------------------------------------------------------------
+
+
+async def test_the_desk_makes_turns_for_what_is_ours() -> None:
+    """A base URL gets a turn, somebody else's request none."""
+    shared = bridge()
+    desk = Desk(Guard(Settings.load()), {}, lambda: Turn(shared), 1.0)
+    assert isinstance(desk.turn_for(context(), request("", host="bridge")), Turn)
+    assert desk.turn_for(context(), request("example.com")) is None
+
+
+async def test_what_cannot_be_judged_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard that fails must not let a request through to where it was meant for."""
+    monkeypatch.setattr(Guard, "claims", bang)
+    shared = bridge()
+    desk = Desk(Guard(Settings.load()), {}, lambda: Turn(shared), 1.0)
+    assert isinstance(desk.turn_for(context(), request("example.com")), Turn)
+
+
+@pytest.mark.parametrize("hook", [QwenBridgeAttemptHook, QwenBridgeRememberHook])
+async def test_our_hooks_are_awaited_by_mitmproxy(
+    hook: type[QwenBridgeAttemptHook | QwenBridgeRememberHook], options: Options
+) -> None:
+    """A method of the hook's name on any addon is called with the flow, and awaited when it is a coroutine."""
+    seen: list[object] = []
+
+    class Waits:
+        async def qwen_bridge_attempt(self, flow: object) -> None:
+            await asyncio.sleep(0)
+            seen.append(flow)
+
+        qwen_bridge_remember = qwen_bridge_attempt
+
+    assert all_hooks[hook.name] is hook
+    flow = tflow()
+    with taddons.context(Waits()) as tctx:
+        manager: AddonManager = tctx.master.addons
+        await manager.handle_lifecycle(hook(flow))
+    assert seen == [flow]
