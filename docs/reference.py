@@ -116,7 +116,7 @@ ADVICE = {
     "method_not_allowed": "The path is served, with another method.",
     "model_not_found": "Qwen has no model of this name. `GET /v1/models` lists them; `model_aliases` adds names.",
     "request_too_large": "The request, or Qwen's idea of it, is too large. Send less at once.",
-    "context_length_exceeded": "The one message for Qwen would be larger than `message_limit`. Shorten the history.",
+    "context_length_exceeded": "The message is too large for Qwen, and no file was taken. Shorten the history.",
     "missing_qwen_credentials": "The bridge has no complete session; the message names what to set.",
     "expired_qwen_credentials": "The session is over. Sign in at Qwen and give the bridge the new values.",
     "qwen_account_pending": "The Qwen account has not been confirmed yet.",

@@ -23,14 +23,27 @@ import structlog
 from qwen_bridge.catalog import Catalog
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
+from qwen_bridge.conversation.split import Document
 from qwen_bridge.conversations import Conversations, open_store
-from qwen_bridge.errors import BridgeError, QueueFull
+from qwen_bridge.errors import (
+    BridgeError,
+    ChallengeRequired,
+    ConnectionLost,
+    CredentialError,
+    QueueFull,
+    QuotaExceeded,
+    QwenError,
+    QwenUnreachable,
+    TooManyStreams,
+    WireError,
+)
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange, Terms
 from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.exchange.reply import whole
 from qwen_bridge.ports import Clock, ConversationStore, IdSource, StoreUnavailable
 from qwen_bridge.qwen.credentials import Credentials
+from qwen_bridge.qwen.files import TextFile
 from qwen_bridge.recovery.pacing import Pacer
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from qwen_bridge.settings import Settings
@@ -40,8 +53,12 @@ from qwen_bridge.surfaces.models import list_body, one_body
 from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route
 from qwen_bridge.surfaces.surface import AnswerHead
 from qwen_bridge.upstream.client import QwenClient
+from qwen_bridge.upstream.files import DocumentUploader, Patience
 
 log = structlog.get_logger("qwen_bridge")
+
+UPLOAD_PATIENCE = Patience()
+"""How long a document may take until Qwen has read it."""
 
 CHAT_WAIT = 3.0
 """Seconds for which a request waits for its chat before it branches off with the whole history."""
@@ -81,10 +98,17 @@ class Bridge:
     """Everything behind the front end, for one configuration. Close it with `aclose`."""
 
     def __init__(
-        self, settings: Settings, store: ConversationStore, client: QwenClient, clock: Clock, ids: IdSource
+        self,
+        settings: Settings,
+        store: ConversationStore,
+        client: QwenClient,
+        clock: Clock,
+        ids: IdSource,
+        uploader: DocumentUploader | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
+        self._uploader = uploader or DocumentUploader(client.call, clock, ids)
         self._clock = clock
         self._ids = ids
         self._conversations = Conversations(store, clock, settings.conversation_ttl)
@@ -105,6 +129,8 @@ class Bridge:
             parent_from=settings.parent_from,
             system_changes=settings.system_changes,
             thinking=settings.thinking,
+            inline_limit=settings.inline_limit,
+            uploads=settings.uploads == "auto",
         )
         self._credentials = credentials(settings)
         self._waiting_since: dict[str, float] = {}  # request id → when it found its chat busy
@@ -123,7 +149,8 @@ class Bridge:
         except StoreUnavailable as error:
             log.warning("conversations are kept in memory only", reason=str(error))
             store = MemoryStore(clock, max_anchors=settings.max_anchors)
-        return cls(settings, store, QwenClient(settings.upstream, clock, ids, tls), clock, ids)
+        client = QwenClient(settings.upstream, clock, ids, tls)
+        return cls(settings, store, client, clock, ids, DocumentUploader(client.call, clock, ids, tls))
 
     async def open(self, call: Call, request_id: str) -> Exchange | Sequence[Effect]:
         """Read a call. Returns the exchange it begins, or the whole answer when none is needed.
@@ -170,7 +197,9 @@ class Bridge:
             self._later(self._client.stop(self._credentials, started.chat_id, started.response_id))
 
     async def ask(self, exchange: Exchange) -> Ask | None:
-        """The next request to Qwen for this exchange; opens a chat where one is needed. Raises `BridgeError`.
+        """The next request to Qwen for this exchange. Raises `BridgeError`.
+
+        Where it is needed a document is uploaded and a chat is opened before.
 
         None while the chat it belongs to is still answering somebody else: it is to be asked again in a moment.
         """
@@ -179,8 +208,10 @@ class Bridge:
         if question.plan is None and not await self._decide(exchange):
             exchange.held()
             return None
+        question.check()
+        if question.document is not None:
+            await self._attach(question, question.document)
         if question.needs_chat:
-            question.check()
             question.opened(await self._client.open_chat(self._credentials, question.scope.model, question.title))
         ask = question.ask(self._credentials)
         self._pacer.hold(question.chat_id, ticket)
@@ -199,6 +230,7 @@ class Bridge:
         while self._tasks:
             await asyncio.wait(self._tasks)
         await self._conversations.aclose()
+        await self._uploader.aclose()
         await self._client.aclose()
 
     async def _begin(self, call: Call, request_id: str) -> Exchange:
@@ -231,6 +263,26 @@ class Bridge:
         if question.anchor is not None:
             self._conversations.claim(question.anchor)
         return True
+
+    async def _attach(self, question: Question, document: Document) -> None:
+        """Upload what does not fit into the message. Where that cannot be, the message travels whole or not at all.
+
+        What is wrong with the session or the account is told as such, and a broken connection is left to the recovery
+        policy once: a client that hears `context_length_exceeded` throws a part of its history away.
+        """
+        try:
+            element = await self._uploader.upload(self._credentials, TextFile.of(*document), UPLOAD_PATIENCE)
+        except (CredentialError, ChallengeRequired, QuotaExceeded, TooManyStreams):
+            raise
+        except (QwenUnreachable, ConnectionLost) as error:
+            if question.lost_an_upload():
+                raise
+            question.stay_whole(error.message)
+        except (QwenError, WireError) as error:
+            question.stay_whole(error.message)
+        else:
+            question.attach(element)
+            log.info("a part of a message travels as a file", bytes=len(document.text), name=document.filename)
 
     def _later(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
         """Do something that no answer depends on; `aclose` waits for it."""

@@ -9,34 +9,52 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from qwen_bridge.conversation.canonical import instructions_digest
 from qwen_bridge.conversation.changes import changes
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope, chain, extend
 from qwen_bridge.conversation.planner import ContinueChat, Plan, StartChat, candidates, explain, plan, start_over
-from qwen_bridge.conversation.transcript import render_start, render_tail
-from qwen_bridge.errors import ContextTooLong, InternalError, UnsupportedParameter
+from qwen_bridge.conversation.split import (
+    DOCUMENT_LIMIT,
+    Document,
+    Limits,
+    Split,
+    sent_size,
+    split_start,
+    split_tail,
+    too_long,
+)
+from qwen_bridge.conversation.transcript import blocks
+from qwen_bridge.errors import InternalError, UnsupportedParameter
 from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Ask, Commit
 from qwen_bridge.messages import ChatRequest, Message, TextPart
 from qwen_bridge.ports import Anchor, Clock, IdSource
 from qwen_bridge.qwen.credentials import Credentials, request_headers
+from qwen_bridge.qwen.files import ELEMENT_ALLOWANCE
 from qwen_bridge.qwen.payload import Turn, completion, completions_path
 
 TITLE_LENGTH = 60
 """Characters of the first question that become the chat's title in Qwen's side bar."""
 
-_SOME_CHAT = "00000000-0000-0000-0000-000000000000"
-"""As long as every chat's id."""
+UPLOADS = 2
+"""How often an upload is tried whose connection breaks."""
+
+FILE_FRESH = 240.0
+"""Seconds for which an uploaded file is used: Qwen reads it from an address that is good for five minutes."""
+
+_SOME_ID = "00000000-0000-0000-0000-000000000000"
+"""As long as every id of Qwen's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How questions are put; the same for every request of one configuration.
 
-    `origin` is Qwen's address without a path, `message_limit` the largest request body in bytes.
+    `origin` is Qwen's address without a path, `message_limit` the largest request body in bytes, `inline_limit` the
+    body from which on a file is used where `uploads` are possible.
     """
 
     origin: str
@@ -44,6 +62,8 @@ class Manner:
     parent_from: Literal["response_id", "parent_id"]
     system_changes: Literal["diff", "resend", "ignore"]
     thinking: Literal["auto", "on", "off"]
+    inline_limit: int
+    uploads: bool
 
 
 class Question:
@@ -65,6 +85,10 @@ class Question:
         self._instructions = instructions_digest(request)
         seen.put(self._instructions, request.instructions)
         self._chat_id: str | None = None
+        self._split: Split | None = None
+        self._file: tuple[dict[str, Any], float] | None = None  # its element of `files`, and when it was uploaded
+        self._lost_uploads = 0
+        self._saved = 0
         self.plan: Plan | None = None
         self.request_bytes = 0
 
@@ -77,12 +101,12 @@ class Question:
         self, found: Mapping[str, Sequence[Anchor]], *, busy: Collection[str] = (), avoid: Collection[str] = ()
     ) -> None:
         """Choose where to continue, from what is known of `lookups`; chats in `busy` last, those in `avoid` never."""
-        self.plan = plan(self.request, self._keys, found, self._instructions, busy=busy, avoid=avoid)
+        self._follow(plan(self.request, self._keys, found, self._instructions, busy=busy, avoid=avoid))
         self._chat_id = self.anchor.chat_id if self.anchor is not None else None
 
     def restart(self, reason: str) -> None:
         """Leave the node that failed: the whole original history goes to a new chat."""
-        self.plan = start_over(self.request, reason)
+        self._follow(start_over(self.request, reason))
         self._chat_id = None
 
     @property
@@ -113,18 +137,54 @@ class Question:
 
     def check(self) -> None:
         """Raise what `ask` would raise about the words, before a chat is opened for them and left empty."""
-        self._body(_SOME_CHAT)
+        if self._split is None:
+            self._split = self._divided(self._limits(self._manner.uploads))
+
+    @property
+    def document(self) -> Document | None:
+        """What is to be uploaded, and handed to `attach`, before `ask`: the part that is too long for the message.
+
+        None when nothing is, or when it was uploaded a moment ago. Raises as `check` does.
+        """
+        self.check()
+        fresh = self._file is not None and self._clock.now() - self._file[1] < FILE_FRESH
+        return None if fresh or self._split is None or not self._split.documents else self._split.documents[0]
+
+    def attach(self, element: dict[str, Any]) -> None:
+        """The document was uploaded; `element` stands for it in a message. It serves every attempt for a while."""
+        self._file = (element, self._clock.now())
+
+    def lost_an_upload(self) -> bool:
+        """The connection broke under an upload; whether that may be tried again."""
+        self._lost_uploads += 1
+        return self._lost_uploads < UPLOADS
+
+    def stay_whole(self, because: str) -> None:
+        """There can be no file, for the reason that the sentence `because` gives: the message travels undivided.
+
+        Raises `ContextTooLong`, with the sizes and the reason, when the firewall would not let it through.
+        """
+        self.check()
+        limits = self._limits(files=False)
+        if self._split is not None and self._split.size > limits.inline:
+            raise too_long(self._split.size, limits, because)
+        self._split, self._file = self._divided(limits), None
 
     def ask(self, credentials: Credentials) -> Ask:
         """The completion call of this attempt.
 
-        Raises `ContextTooLong` with the sizes when the body would be larger than Qwen's firewall lets through, and
-        `UnsupportedParameter` when the words to be sent hold a picture or a file.
+        Raises `ContextTooLong` with the sizes when the words fit neither into a message nor into a file, and
+        `UnsupportedParameter` when they hold a picture or a file.
         """
-        if self._chat_id is None:
-            raise InternalError("The bridge asked before it had a chat. Nothing was sent. Please report this.")
-        body = self._body(self._chat_id)
-        self.request_bytes = len(body)
+        self.check()
+        split = self._split
+        if self._chat_id is None or split is None or (split.documents and self._file is None):
+            raise InternalError(
+                "The bridge asked before it had a chat or a file. Nothing was sent. Please report this."
+            )
+        files = (self._file[0],) if self._file is not None else ()
+        body = self._body(self._chat_id, split.text, files)
+        self.request_bytes = len(body) + self._file_bytes
         headers = request_headers(
             credentials, origin=self._manner.origin, referer_chat_id=self._chat_id, request_id=self._ids.uuid()
         )
@@ -148,36 +208,63 @@ class Question:
 
     @property
     def route(self) -> str:
-        """Where the conversation went, for header and log; see `planner.explain`."""
-        return explain(self.plan) if self.plan is not None else "undecided"
+        """Where the conversation went, for header and log; see `planner.explain`.
 
-    def _body(self, chat_id: str) -> bytes:
+        `saved=N` are the bytes of text, as they would be sent, that the chat holds already; `file=N` is the size of an
+        attached file.
+        """
         if self.plan is None:
-            raise InternalError("The bridge asked before it had a plan. Nothing was sent. Please report this.")
+            return "undecided"
+        saved = f" saved={self._saved}" if self._saved else ""
+        return explain(self.plan) + saved + (f" file={self._file_bytes}" if self._file_bytes else "")
+
+    def _follow(self, plan: Plan) -> None:
+        """Take this way; what was worded for another is of no use."""
+        self.plan = plan
+        self._split = self._file = None
+        self._saved = 0
+
+    @property
+    def _file_bytes(self) -> int:
+        documents = self._split.documents if self._split is not None else ()
+        return sum(len(document.text.encode("utf-8", "replace")) for document in documents)
+
+    def _body(self, chat_id: str, content: str, files: tuple[dict[str, Any], ...] = ()) -> bytes:
         turn = Turn(
             chat_id=chat_id,
             parent_id=self.anchor.parent_id if self.anchor is not None else None,
             model=self.scope.model,
-            content=self._content(self.plan),
+            content=content,
             thinking=self._thinking(),
             message_id=self._ids.uuid(),
             answer_id=self._ids.uuid(),
             timestamp=int(self._clock.now()),
+            files=files,
         )
-        body = completion(turn)
-        self._check_size(body)
-        return body
+        return completion(turn)
 
-    def _content(self, plan: Plan) -> str:
-        match plan:
-            case ContinueChat():
+    def _limits(self, files: bool) -> Limits:
+        """The room for the text: what the body has around it, and the element of a file, is taken off."""
+        envelope = len(self._body(self._chat_id or _SOME_ID, ""))
+        most = self._manner.message_limit - envelope
+        if not files:
+            return Limits(most, 0)
+        return Limits(min(self._manner.inline_limit - envelope, most - ELEMENT_ALLOWANCE), DOCUMENT_LIMIT)
+
+    def _divided(self, limits: Limits) -> Split:
+        match self.plan:
+            case ContinueChat() as plan:
                 _refuse_attachments(plan.tail)
                 known = self.request.dialogue[: plan.known]
                 news, changed = self._news(plan)
-                return render_tail(plan.tail, news, None, changed=changed, known=known)
-            case StartChat():
+                split = split_tail(blocks(plan.tail, known=known), news, None, limits, changed=changed)
+                told = sent_size(news or changed)
+                self._saved = max(0, _size_of(known) + sent_size(self.request.instructions) - told)
+                return split
+            case StartChat() as plan:
                 _refuse_attachments(plan.messages)
-                return render_start(plan.messages, self.request.instructions)
+                return split_start(blocks(plan.messages), self.request.instructions, "", limits)
+        raise InternalError("The bridge asked before it had a plan. Nothing was sent. Please report this.")
 
     def _news(self, plan: ContinueChat) -> tuple[str | None, str]:
         """What the chat must hear of its instructions: all of them, or their changes, or (None and empty) nothing."""
@@ -191,14 +278,11 @@ class Question:
     def _thinking(self) -> bool:
         return bool(self.request.thinking) if self._manner.thinking == "auto" else self._manner.thinking == "on"
 
-    def _check_size(self, body: bytes) -> None:
-        limit = self._manner.message_limit
-        if len(body) > limit:
-            raise ContextTooLong(
-                f"This turn needs a message of {len(body):,} bytes, and Qwen's web chat takes about {limit:,}. "
-                "Start a new conversation, let the client condense its history, or send less at once.",
-                param="messages",
-            )
+
+def _size_of(messages: Sequence[Message]) -> int:
+    """Bytes of what is said in the messages, as they would be sent."""
+    calls = (call.arguments for message in messages for call in message.tool_calls)
+    return sum(map(sent_size, calls)) + sum(sent_size(message.text) for message in messages)
 
 
 def _refuse_attachments(messages: Sequence[Message]) -> None:

@@ -41,25 +41,26 @@ class QwenClient:
     async def open_chat(self, credentials: Credentials, model: str, title: str) -> str:
         """Open a chat and return its id."""
         body = new_chat(model, title, int(self._clock.now() * 1000))
-        return chat_id_of(*await self._call(credentials, "POST", NEW_CHAT_PATH, body))
+        return chat_id_of(*await self.call(credentials, "POST", NEW_CHAT_PATH, body))
 
     async def models(self, credentials: Credentials) -> tuple[QwenModel, ...]:
         """The models of this account. Asked again when the network fails: it is the one call that changes nothing."""
         async for attempt in stamina.retry_context(on=WireError, attempts=3, wait_initial=0.2, wait_max=1.0):
             with attempt:
-                answer = await self._call(credentials, "GET", MODELS_PATH)
+                answer = await self.call(credentials, "GET", MODELS_PATH)
         return models_of(*answer)
 
     async def stop(self, credentials: Credentials, chat_id: str, response_id: str) -> None:
         """End a running answer, so that the chat is free again."""
-        body, status, headers = await self._call(credentials, "POST", stop_path(chat_id), stop(chat_id, response_id))
+        body, status, headers = await self.call(credentials, "POST", stop_path(chat_id), stop(chat_id, response_id))
         if read_answer(status, headers, body).success is not True:
             raise classify(status, headers, body)
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def _call(self, credentials: Credentials, method: str, path: str, body: bytes | None = None) -> Answer:
+    async def call(self, credentials: Credentials, method: str, path: str, body: bytes | None = None, /) -> Answer:
+        """One JSON call to Qwen in the user's session; its answer, whose status is 200. Raises `BridgeError`."""
         headers = request_headers(credentials, origin=self._origin, referer_chat_id=None, request_id=self._ids.uuid())
         # As the proxy writes them: a character that no header may carry must not end in an exception.
         encoded = [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]

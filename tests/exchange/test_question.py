@@ -78,7 +78,7 @@ def test_a_known_history_is_continued_with_what_is_new() -> None:
     sent = body(asked)
     assert (sent["chat_id"], sent["parent_id"]) == ("chat-0", "node-0")
     assert sent["messages"][0]["content"] == "Two?"
-    assert asked.route == "hit depth=2/3"
+    assert asked.route.startswith("hit depth=2/3")
 
 
 def test_new_instructions_are_said_again() -> None:
@@ -168,11 +168,12 @@ def test_a_chat_is_called_by_the_first_line_of_its_first_question(words: str, ti
 
 
 def test_a_body_at_the_limit_is_sent_and_one_byte_more_is_not() -> None:
-    """The limit is Qwen's firewall's, counted in bytes of the body; the error names both sizes."""
+    """The limit is Qwen's firewall's, counted in bytes of the body; the error names the room for words."""
     size = len(started(asking()).ask(CREDENTIALS).body)
     fits = started(asking(), replace(MANNER, message_limit=size))
     assert len(fits.ask(CREDENTIALS).body) == size == fits.request_bytes
-    with pytest.raises(ContextTooLong, match=f"{size:,} bytes.*about {size - 1:,}") as raised:
+    words = len("How are you?")
+    with pytest.raises(ContextTooLong, match=f"{words} bytes.*about {words - 1}") as raised:
         started(asking(), replace(MANNER, message_limit=size - 1)).ask(CREDENTIALS)
     assert raised.value.param == "messages"
 
@@ -298,3 +299,85 @@ def test_changes_can_be_ignored() -> None:
     """A user whose client only ever changes its clock may save even the line."""
     manner = replace(MANNER, system_changes="ignore")
     assert told(f"{PROMPT}\nIt is 10:05.", manner) == "and now?"
+
+
+# -- what is too long for a message ---------------------------------------------------------------------------------
+
+LONG = (user("One? " * 20_000), assistant("One."), user("Two?"))
+"""A history of 100 KB."""
+
+BY_FILE = replace(MANNER, uploads=True)
+ELEMENT = {"type": "file", "id": "file-1"}
+
+
+def test_what_is_too_long_for_a_message_is_uploaded_first() -> None:
+    """The document holds what the message has no room for; asking without it is a bug that sends nothing."""
+    asked = started(asking(*LONG), BY_FILE)
+    document = asked.document
+    assert document is not None
+    assert "One? " * 20_000 in document.text
+    with pytest.raises(InternalError):
+        asked.ask(CREDENTIALS)
+    asked.attach(ELEMENT)
+    assert asked.document is None
+    sent = body(asked)
+    assert sent["messages"][0]["files"] == [ELEMENT]
+    assert document.filename in sent["messages"][0]["content"]
+    assert len(json.dumps(sent)) < BY_FILE.inline_limit
+    assert asked.request_bytes > 100_000
+    assert asked.route == f"miss reason=unknown_history file={len(document.text)}"
+
+
+def test_a_file_is_not_used_when_its_address_may_have_expired() -> None:
+    """A retry soon after uses the same upload, a late one uploads again."""
+    clock = FixedClock()
+    asked = Question(asking(*LONG), SCOPE, BY_FILE, InstructionsBook(), clock, CountedIds())
+    asked.decide({})
+    asked.opened("chat-1")
+    asked.attach(ELEMENT)
+    clock.time += 200
+    assert asked.document is None
+    clock.time += 100
+    assert asked.document is not None
+
+
+def test_another_way_needs_another_document() -> None:
+    """What was uploaded for the tail is not what a new chat must hear."""
+    asked = question(asking(*LONG[:2], user("Two? " * 20_000)), BY_FILE)
+    asked.decide({asked.lookups[0]: [Anchor("chat-0", "node-0", "m", "a", "digest", 2)]})
+    tail = asked.document
+    assert tail is not None
+    asked.attach(ELEMENT)
+    asked.restart("parent_refused")
+    whole = asked.document
+    assert whole is not None
+    assert "One?" in whole.text
+    assert "One?" not in tail.text
+
+
+def test_where_no_file_can_be_a_message_goes_whole_if_the_firewall_bears_it() -> None:
+    """Between the two limits nothing is lost without uploads; above them the reason and the sizes are told."""
+    between = started(asking(*LONG), BY_FILE)
+    assert between.document is not None
+    between.stay_whole("The store is closed.")
+    assert between.document is None
+    assert body(between)["messages"][0]["files"] == []
+    above = started(asking(*LONG, assistant("Two."), user("Three? " * 20_000)), BY_FILE)
+    with pytest.raises(ContextTooLong, match=r"needs 240,\d{3} bytes.*about 11\d,\d{3} bytes.*The store is closed\."):
+        above.stay_whole("The store is closed.")
+
+
+def test_a_broken_upload_is_tried_again_once() -> None:
+    """The second loss is final."""
+    asked = started(asking(*LONG), BY_FILE)
+    assert [asked.lost_an_upload(), asked.lost_an_upload()] == [True, False]
+
+
+def test_what_the_chat_holds_already_is_counted() -> None:
+    """The text of the known messages and the instructions were not sent again."""
+    asked = continued(asking(*HISTORY))
+    asked.ask(CREDENTIALS)
+    assert asked.route == f"hit depth=2/3 saved={len('Be kind.One?One.')}"
+    told_anew = continued(asking(*HISTORY), instructions="others")
+    told_anew.ask(CREDENTIALS)
+    assert told_anew.route == f"hit depth=2/3 saved={len('One?One.')}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -58,11 +59,16 @@ class Editor:
 
     def __init__(self, bridge: Bridge, upstream: str, key: str = "sk-mine", **more: Any) -> None:
         self.history: list[dict[str, str]] = []
-        self.routes: list[str] = []
+        self.explained: list[str] = []
         self._bridge = bridge
         self._upstream = upstream
         self._key = key
         self._more = more
+
+    @property
+    def routes(self) -> list[str]:
+        """Where each turn went, without the sizes behind it."""
+        return [re.sub(r" (saved|file)=\d+", "", told) for told in self.explained]
 
     async def say(self, text: str) -> str:
         """One turn; the answer's text, which is kept in the history. Fails when it is not a legal answer."""
@@ -82,7 +88,7 @@ class Editor:
         assert self._bridge.admit(exchange)
         told = await driven(self._bridge, exchange, self._upstream)
         self._bridge.release(exchange)
-        self.routes.append(told.headers["x-qwen-bridge-conversation"])
+        self.explained.append(told.headers["x-qwen-bridge-conversation"])
         return told
 
 

@@ -62,7 +62,7 @@ async def uploader_at(
 ) -> AsyncIterator[DocumentUploader]:
     """An uploader with the real client; `through` may change what Qwen says."""
     client = QwenClient(url, FixedClock(), CountedIds(), tls)
-    uploader = DocumentUploader(through(client._call), FixedClock(), CountedIds(), tls)
+    uploader = DocumentUploader(through(client.call), FixedClock(), CountedIds(), tls)
     try:
         yield uploader
     finally:
@@ -133,7 +133,7 @@ async def test_the_pause_between_two_looks_is_the_given_one() -> None:
 
     async with Simulator() as simulator:
         client = QwenClient(simulator.url, FixedClock(), CountedIds())
-        uploader = DocumentUploader(client._call, FixedClock(), CountedIds(), sleep=sleep)
+        uploader = DocumentUploader(client.call, FixedClock(), CountedIds(), sleep=sleep)
         await uploader.upload(SESSION, FILE, Patience(interval=0.75))
         await uploader.aclose()
         await client.aclose()
