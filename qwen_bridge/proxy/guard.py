@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from mitmproxy import exceptions, http
+from mitmproxy.connection import Client
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -40,8 +41,8 @@ class Guard:
     def claims(self, context: Context, request: http.Request) -> bool:
         """Whether a request is the bridge's to answer.
 
-        It is when it came to the proxy as to a server (origin form in regular mode, or reverse mode: that is the base
-        URL), or when any name it gives for its destination is OpenAI's.
+        It is when it came to the proxy as to a server (origin form in regular mode, the listener's own address, or
+        reverse mode: that is the base URL), or when any name it gives for its destination is OpenAI's.
         """
         if request.method == "CONNECT":
             return False
@@ -49,7 +50,7 @@ class Guard:
         inside_tunnel = context.server.address is not None
         if isinstance(context.client.proxy_mode, ReverseMode) or not (request.host or inside_tunnel):
             return True
-        return self._any_openai(_names(context, request))
+        return _is_to_itself(context.client, request) or self._any_openai(_names(context, request))
 
     def must_not_pass(self, flow: http.HTTPFlow) -> bool:
         """Whether a flow that no stream of ours has claimed has to be stopped.
@@ -59,8 +60,8 @@ class Guard:
         """
         request, client = flow.request, flow.client_conn
         names = (request.host, request.pretty_host, client.sni, *(flow.server_conn.address or ())[:1])
-        to_itself = request.port == client.sockname[1] and request.host in (client.sockname[0], "localhost")
-        return self._any_openai(names) or to_itself or isinstance(client.proxy_mode, ReverseMode)
+        reverse = isinstance(client.proxy_mode, ReverseMode)
+        return reverse or self._any_openai(names) or _is_to_itself(client, request)
 
     def may_connect(self, names: Iterable[str | None]) -> bool:
         """Whether a connection to a server of these names (address, SNI) may be opened at all."""
@@ -117,6 +118,11 @@ def _closing(name: str, args: tuple[Any, ...]) -> Iterator[None]:
 def crash() -> InternalError:
     """What the client is told about a bug of ours."""
     return InternalError("The bridge failed on this request. Nothing was forwarded. See its log, and please report it.")
+
+
+def _is_to_itself(client: Client, request: http.Request) -> bool:
+    """Whether a request in absolute form, or in HTTP/2, names the listener that it came to."""
+    return request.port == client.sockname[1] and request.host in (client.sockname[0], "localhost")
 
 
 def _names(context: Context, request: http.Request) -> tuple[str | None, ...]:

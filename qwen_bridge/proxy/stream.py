@@ -80,10 +80,7 @@ class BridgeStream(HttpStream):
 
     def _handle_event(self, event: events.Event) -> Commands:
         try:
-            if isinstance(event, events.Wakeup):
-                yield from self._woken(event)
-            else:
-                yield from super()._handle_event(event)
+            yield from self._woken(event) if isinstance(event, events.Wakeup) else super()._handle_event(event)
         except Exception:
             # mitmproxy would log a bug of ours and go on: the client would wait for ever, or worse.
             if self.turn is None:
@@ -133,11 +130,14 @@ class BridgeStream(HttpStream):
         reason = validate_request(self.mode, self.flow.request, self.context.options.validate_inbound_headers)
         if reason is None:
             return False
-        # Where the request ends is in doubt, so nothing more is read from this connection.
         yield HttpRequestHeadersHook(self.flow)
         yield from self._perform(refusal(InvalidRequest(f"{reason} Send a well-formed HTTP request.")))
-        yield commands.CloseConnection(self.context.client)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        if not self.flow.request.is_http2:
+            # Where the request ends is in doubt, so nothing more is read from this connection.
+            yield commands.CloseConnection(self.context.client)
         self.client_state = self.server_state = self.state_errored
+        yield DropStream(self.stream_id)
         return True
 
     def state_consume_request_body(self, event: events.Event) -> Commands:

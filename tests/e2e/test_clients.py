@@ -227,6 +227,12 @@ async def test_a_client_that_asks_for_it_gets_the_connection_closed(
     assert raw.endswith(b"0\r\n\r\n" if stream else b"}")
 
 
+async def test_the_bridge_may_be_proxy_and_base_url_at_once(simulator: Simulator, tmp_path: Path) -> None:
+    """With HTTP_PROXY set, a client sends the base URL itself through the proxy: it is served all the same."""
+    async with road(simulator, tmp_path) as (proxy, _), httpx.AsyncClient(proxy=proxy.url, trust_env=False) as client:
+        assert text_of(await client.post(proxy.url + CHAT, json=question()))
+
+
 async def test_head_has_no_body(simulator: Simulator, tmp_path: Path) -> None:
     """HEAD /v1/models has the headers of GET, and the connection goes on behind it."""
     async with road(simulator, tmp_path) as (_, client):

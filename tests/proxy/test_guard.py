@@ -70,6 +70,16 @@ def test_a_base_url_is_ours_under_any_name(guard: Guard) -> None:
     assert guard.claims(context("reverse:https://example.com"), request("example.com"))
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "ours"), [("127.0.0.1", 8080, True), ("localhost", 8080, True), ("127.0.0.1", 9, False)]
+)
+def test_a_request_for_the_listener_itself_is_ours(host: str, port: int, ours: bool, guard: Guard) -> None:
+    """A client that uses the bridge as proxy and as base URL at once, or speaks HTTP/2 to it, names it in full."""
+    named = request(host)
+    named.data.port = port
+    assert guard.claims(context(), named) is ours
+
+
 def test_other_peoples_requests_are_not_ours(guard: Guard) -> None:
     """Neither in absolute form nor within an opened tunnel, Qwen's own site included."""
     assert not guard.claims(context(), request("example.com", host="example.com"))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded
 from mitmproxy.connection import ConnectionState
 from mitmproxy.http import Response
 from mitmproxy.options import Options
@@ -113,6 +116,29 @@ async def test_a_malformed_request_ends_the_connection(options: Options) -> None
     assert b'"code":"invalid_request"' in drive.answer
     assert drive.client.state is ConnectionState.CLOSED
     assert drive.turns == {}
+
+
+async def test_a_malformed_http2_request_ends_alone(options: Options) -> None:
+    """In HTTP/2 the frame says where a request ends: the other streams of the connection go on."""
+    drive = Bridged(options, b"h2")
+    client = H2Connection(H2Configuration(client_side=True))
+    client.initiate_connection()
+    fields = [
+        (":method", "POST"),
+        (":path", "/v1/chat/completions"),
+        (":scheme", "http"),
+        (":authority", "localhost:8080"),
+    ]
+    for stream, more in ((1, [("no(token", "x")]), (3, [])):
+        client.send_headers(stream, [*fields, *more])
+        client.send_data(stream, STREAMED, end_stream=True)
+    drive.receive(client.data_to_send())
+    await drive.settle()
+    told = client.receive_data(drive.answer)
+    assert [event.stream_id for event in told if isinstance(event, StreamEnded)] == [1]
+    assert drive.client.state is ConnectionState.OPEN
+    assert len(drive.all(commands.OpenConnection)) == 1
+    assert [*drive.layer.streams] == [3]
 
 
 async def test_another_addons_answer_goes_out(options: Options) -> None:
