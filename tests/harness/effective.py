@@ -7,6 +7,7 @@ was given in, `history_of` what the client had sent; the two must be the same.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 OUTER = " \t\n\r\v\f\xa0\ufeff"
+NOTE = re.compile(r"\n\n\[Response interrupted by [^\]]*\]$")
+"""What Roo and Cline append to an answer they stopped reading; it is theirs, not the assistant's."""
 
 
 class Part(NamedTuple):
@@ -41,7 +44,7 @@ def context_of(turn: Mapping[str, Any]) -> Context:
     context = Context()
     for entry in turn["context"]:
         if entry["role"] == "assistant":
-            context.parts.append(Part("assistant", entry["content"].strip(OUTER)))
+            context.parts.append(_answer(entry["content"]))
         else:
             _hear(context, entry["content"], entry.get("files", []))
     _hear(context, turn["message"], turn["files"])
@@ -62,14 +65,25 @@ def history_of(messages: Iterable[Mapping[str, Any]]) -> Context:
             case "assistant":
                 calls = message.get("tool_calls") or []
                 if text or not calls:
-                    context.parts.append(Part("assistant", text.strip(OUTER)))
+                    context.parts.append(_answer(text))
                 for call in calls:
                     names[call["id"]] = call["function"]["name"]
-                    context.parts.append(Part(f"calls {call['function']['name']}", call["function"]["arguments"]))
+                    context.parts.append(_call(names[call["id"]], call["function"]["arguments"]))
             case "tool":
                 context.parts.append(Part(f"result {names.get(message['tool_call_id'], '')}".rstrip(), text))
     context.instructions = "\n\n".join(instructions)
     return context
+
+
+def _answer(text: str) -> Part:
+    return Part("assistant", NOTE.sub("", text.strip(OUTER)).strip(OUTER))
+
+
+def _call(name: str, arguments: str) -> Part:
+    """Arguments are a value: clients write them anew, with other blanks and keys in another order."""
+    with contextlib.suppress(ValueError):
+        arguments = json.dumps(json.loads(arguments), sort_keys=True)
+    return Part(f"calls {name}", arguments)
 
 
 def _text(content: Any) -> str:
@@ -136,13 +150,13 @@ def _apply(context: Context, block: _Block) -> None:
     elif label.startswith("tools"):
         pass
     elif label.startswith("assistant calls the tool"):
-        context.parts.append(Part(f"calls {name}", text))
+        context.parts.append(_call(name, text))
     elif label.startswith("result of"):
         context.parts.append(Part(f"result {name}".rstrip(), text))
     elif label.startswith("user"):
         context.parts.append(Part("user", text))
     elif label.startswith("assistant"):
-        context.parts.append(Part("assistant", text.strip(OUTER)))
+        context.parts.append(_answer(text))
     else:
         raise AssertionError(f"nobody can say who speaks under {label!r}")
 
