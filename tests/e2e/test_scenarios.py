@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from qwen_bridge.simulator.server import Settings, Simulator
+from qwen_bridge.simulator.server import Simulator
+from qwen_bridge.simulator.world import Settings
 from tests.harness.effective import context_of, history_of
 from tests.harness.proxy import client, in_process
 from tests.harness.wire import said
@@ -339,7 +340,7 @@ async def test_every_answer_is_given_in_the_clients_own_context(
 
 async def test_a_wrong_context_would_be_seen(simulator: Simulator, tmp_path: Path) -> None:
     """Chained on the question's node, as early notes say, the table fails: the assistant's own words are missing."""
-    chosen = {"store": "memory", "parent_from": "parent_id"}
+    chosen: dict[str, Any] = {"store": "memory", "parent_from": "parent_id"}
     async with in_process(simulator.url, tmp_path, **chosen) as proxy, client(proxy) as http:
         with pytest.raises(AssertionError, match="wrong context"):
             await plain_growth(Talk(simulator, http))
