@@ -1,0 +1,220 @@
+"""The stage: events with the model's text in, events with calls out.
+
+Text leaves at once, but for the suffix that may still become an opener. From a confirmed opener on the text is held
+until the call is whole (`held`, at most 1 MiB). A harmless call then leaves at once. A destructive one waits for the
+end of the answer: only there is it certain that the body did not hold its own closing tags, because then closers
+that nothing opened follow. Calls leave in the order in which they were written, each in one go.
+
+The one state is `_held`: a call is open, or it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qwen_bridge.events import (
+    FinishReason,
+    ReasoningDelta,
+    ResponseEnded,
+    ResponseFailed,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnded,
+    ToolCallStarted,
+)
+from qwen_bridge.messages import ToolSpec
+from qwen_bridge.ports import IdSource
+from qwen_bridge.toolcalls.catalogue import Catalogue
+from qwen_bridge.toolcalls.gate import Gate, Kind, Passed
+from qwen_bridge.toolcalls.grammar import Call, Reading, read_call
+from qwen_bridge.toolcalls.held import Held, Settled
+from qwen_bridge.toolcalls.native import NativeCalls
+from qwen_bridge.toolcalls.outbox import Client, Judged, Outbox
+from qwen_bridge.toolcalls.policy import Decision, Reason, ToolSettings, Verdict, decide
+from qwen_bridge.toolcalls.report import Report
+
+THINKING_MEMORY = 256 * 1024
+"""Characters of thinking that are kept, for the case that the whole answer was in it."""
+
+MAX_REFUSALS = 64
+"""Openers that turned out to be none, and whose text was read again, at most; the work stays linear."""
+
+
+class ToolCallExtractor:
+    """A stage from events to events; see the head of this file.
+
+    `tools` are what the client declared (for an XML client: what its system prompt describes); `client` says whether
+    calls leave as events or as XML in the text; `ids` mints call ids. `report` holds what was done so far and is
+    complete once a terminal event was fed; `shown` says whether the client has seen any text.
+    """
+
+    __slots__ = ("_catalogue", "_ended", "_gate", "_held", "_native", "_outbox", "_refusals", "_settings", "_thinking")
+
+    def __init__(
+        self, tools: Sequence[ToolSpec], client: Client, ids: IdSource, settings: ToolSettings | None = None
+    ) -> None:
+        self._settings = settings or ToolSettings()
+        self._catalogue = Catalogue(tools, self._settings.harmless, self._settings.aliases)
+        self._outbox = Outbox(self._catalogue, client, ids, self._settings)
+        self._gate = Gate(self._catalogue)
+        self._native = NativeCalls(self._catalogue)
+        self._held: Held | None = None
+        self._thinking = _Memory(THINKING_MEMORY)
+        self._refusals = 0
+        self._ended = False
+
+    @property
+    def report(self) -> Report:
+        return self._outbox.report
+
+    @property
+    def shown(self) -> bool:
+        return self._outbox.shown
+
+    def feed(self, item: StreamEvent, /) -> Sequence[StreamEvent]:
+        """Take one event; return what became ready because of it. Nothing follows a terminal event."""
+        if self._ended:
+            return []
+        match item:
+            case TextDelta(text):
+                return self._read(text, None)
+            case ReasoningDelta(text):
+                self._thinking.add(text)
+                return [item]
+            case ToolCallStarted() | ToolCallDelta() | ToolCallEnded():
+                call = self._native.feed(item)
+                return self._judge(call, "native", cut=False) if call is not None else []
+            case ResponseEnded(reason):
+                return [*self._drained(cut=reason == "length"), ResponseEnded(self._finish(reason))]
+            case ResponseFailed():
+                return [*self._drained(cut=True), item]
+            case _:
+                return [item]
+
+    def close(self) -> Sequence[StreamEvent]:
+        """The input has ended; if no terminal event was fed it broke off."""
+        return [] if self._ended else self._drained(cut=True)
+
+    def _read(self, text: str, cut: bool | None) -> list[StreamEvent]:
+        """Take text. `cut` is None while more may come, then whether the answer was cut off."""
+        ready: list[StreamEvent] = []
+        final = cut is not None
+        while True:
+            if self._held is None:
+                passed = self._gate.feed(text, final=final)
+                ready += self._pass(passed)
+                if passed.call is None:
+                    return ready
+                text = passed.call
+                self._held = Held(text, self._catalogue, self._settings.max_call, fenced=passed.fenced)
+            settled = self._held.feed(text)
+            if settled is None:
+                if not final:
+                    return ready
+                settled = self._held.finish()
+            self._held = None
+            text, events = self._settle(settled, cut)
+            ready += events
+
+    def _pass(self, passed: Passed) -> list[StreamEvent]:
+        ready: list[StreamEvent] = []
+        for piece in passed.pieces:
+            match piece.kind:
+                case Kind.TEXT:
+                    ready += self._outbox.say(piece.text)
+                case Kind.THINKING if piece.text:
+                    self._thinking.add(piece.text)
+                    ready.append(ReasoningDelta(piece.text))
+                case Kind.REFUSED:
+                    self.report.refused.append(piece.text)
+                case _:
+                    pass
+        return ready
+
+    def _settle(self, settled: Settled, cut: bool | None) -> tuple[str, list[StreamEvent]]:
+        """Judge what was held; return the text that is still to be read, and what is ready."""
+        if settled.too_long:
+            self._gate.cut()
+            return "", self._outbox.take(Judged(Call("", None, {}), _withheld(Reason.TOO_LONG), "unread"))
+        reading = settled.reading
+        if reading is None or (reading.fenced and not reading.last):
+            return self._refuse(settled)
+        self._gate.resume()
+        ready: list[StreamEvent] = []
+        for call in reading.calls:
+            ready += self._judge(call, reading.dialect, cut=bool(cut) and reading.last)
+        return settled.rest, ready
+
+    def _refuse(self, settled: Settled) -> tuple[str, list[StreamEvent]]:
+        """What was held is no call after all: it is text, and what is inside it is looked at again."""
+        self._refusals += 1
+        text = settled.text + settled.rest
+        if self._refusals > MAX_REFUSALS:
+            return "", self._outbox.say(text)
+        passed = Passed()
+        rest = self._gate.skip(text, passed)
+        return rest, self._pass(passed)
+
+    def _judge(self, call: Call, dialect: str, *, cut: bool) -> list[StreamEvent]:
+        return self._outbox.take(Judged(call, decide(call, cut=cut), dialect))
+
+    def _drained(self, *, cut: bool) -> list[StreamEvent]:
+        """Everything that was held back, before a terminal event."""
+        self._ended = True
+        ready = self._read("", cut)
+        for call in self._native.close():
+            ready += self._judge(call, "native", cut=cut)
+        if not self.shown and not self.report.calls and not self._outbox.busy:
+            ready += self._promoted()
+        return [*ready, *self._outbox.end(self._gate.dangling)]
+
+    def _promoted(self) -> list[StreamEvent]:
+        """The whole answer was thinking, and it ends with one complete call: that was the answer."""
+        reading = last_call(self._thinking.text, self._catalogue)
+        if reading is None:
+            return []
+        return self._judge(reading.calls[0], reading.dialect, cut=False)
+
+    def _finish(self, reason: FinishReason) -> FinishReason:
+        if reason == "content_filter":
+            return reason
+        if self.report.released:
+            return "tool_calls"
+        return "length" if self.report.withheld or reason == "length" else "stop"
+
+
+def last_call(text: str, catalogue: Catalogue) -> Reading | None:
+    """The one whole call at the end of `text`, if there is exactly one and it is the end."""
+    passed = Gate(catalogue).feed(text, final=True)
+    if passed.call is None:
+        return None
+    reading = read_call(passed.call, catalogue)
+    fits = reading is not None and reading.whole and reading.last and len(reading.calls) == 1
+    return reading if fits else None
+
+
+def _withheld(reason: Reason) -> Decision:
+    return Decision(Verdict.WITHHELD, reason)
+
+
+class _Memory:
+    """The last `limit` characters of what was added; adding costs what was added."""
+
+    __slots__ = ("_limit", "_pieces", "_size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: list[str] = []
+        self._size = 0
+
+    def add(self, text: str) -> None:
+        self._pieces.append(text)
+        self._size += len(text)
+        if self._size > 2 * self._limit:
+            self._pieces = [self.text]
+            self._size = len(self._pieces[0])
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)[-self._limit :]
