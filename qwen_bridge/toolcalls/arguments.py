@@ -23,6 +23,9 @@ BODIES = frozenset(
 )
 """Parameters that hold code or prose: nothing is ever unwrapped from them but the one delimiter newline."""
 
+FILES = BODIES - frozenset(("command", "input", "search", "message", "result"))
+"""Parameters whose value is a file or a part of one, even where it is one line."""
+
 _FIRST_NEWLINE = re.compile(r"\A\r?\n")
 _LAST_NEWLINE = re.compile(r"\r?\n\Z")
 _CDATA = re.compile(r"\A\s*<!\[CDATA\[(.*)\]\]>\s*\Z", re.DOTALL)
@@ -50,8 +53,11 @@ def from_text(tool: Tool, values: Iterable[tuple[str, str]]) -> tuple[dict[str, 
             earlier = arguments[key] if isinstance(arguments[key], list) else [arguments[key]]
             arguments[key] = [*earlier, *(value if isinstance(value, list) else [value])]
             repairs.append("param.repeated_list")
-        else:
+        elif key in BODIES or "\n" in raw.strip():
             repeated = True
+        else:
+            arguments[key] = value
+            repairs.append("param.repeated_last")
     return arguments, repairs, repeated
 
 
@@ -65,6 +71,13 @@ def bare(key: str, raw: str, repairs: list[str]) -> str:
         repairs.append("value.wrapper")
         return _LAST_NEWLINE.sub("", _FIRST_NEWLINE.sub("", found[1], count=1), count=1)
     return value
+
+
+def ends_in_body(arguments: Mapping[str, Any]) -> bool:
+    """Whether the last argument is a body: its closer, if nothing else was closed, may be part of it."""
+    last = next(reversed(arguments), None) if isinstance(arguments, dict) else None
+    value = arguments[last] if last is not None else None
+    return isinstance(value, str) and (last in FILES or "\n" in value)
 
 
 def from_json(tool: Tool, members: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
@@ -169,9 +182,24 @@ def _structured(text: str, word: str, schema: Mapping[str, Any], allowed: frozen
             isinstance(read.value, dict) and "object" in allowed
         )
         return read.value if fits and read.end == len(word) and "json.missing_brace" not in read.repairs else text
+    if len(word) > 2 and word[0] == word[-1] and word[0] in "\"'":
+        return _unquoted(text, word, schema, allowed)
     if word[:1] == "<" and (value := from_markup(word, schema)) is not None:
         return value
     return text
+
+
+def _unquoted(text: str, word: str, schema: Mapping[str, Any], allowed: frozenset[str]) -> Any:
+    """A list or an object that was written into a string, with its quotes escaped or of the other sort."""
+    try:
+        read = read_json(word)
+        inner = read.value if read.end == len(word) else word[1:-1]
+    except Unreadable:
+        inner = word[1:-1]
+    if not isinstance(inner, str) or inner.strip()[:1] not in ("[", "{"):
+        return text
+    value = _structured(inner, inner.strip(), schema, allowed)
+    return text if value is inner else value
 
 
 def from_markup(text: str, schema: Mapping[str, Any]) -> Any:

@@ -7,7 +7,6 @@ Fields out: `{id, calls, text, withheld, repairs, dialect}`; `text` is what the 
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,11 +18,10 @@ from qwen_bridge.events import (
     ResponseFailed,
     StreamEvent,
     TextDelta,
-    ToolCallDelta,
-    ToolCallStarted,
 )
 from qwen_bridge.messages import ToolSpec
 from qwen_bridge.toolcalls.extractor import ToolCallExtractor
+from qwen_bridge.toolcalls.outbox import Client
 from qwen_bridge.toolcalls.policy import ToolSettings
 
 MAX_PIECE = 24
@@ -46,7 +44,7 @@ class CountedIds:
 
 def parse(case: Mapping[str, Any], cut: str = "whole", settings: ToolSettings | None = None) -> dict[str, Any]:
     """What the bridge makes of one case. Raises `ValueError` for a `cut` that is none."""
-    client = "roo_xml" if case.get("client") == "roo_xml" else "openai_tools"
+    client: Client = "roo_xml" if case.get("client") == "roo_xml" else "openai_tools"
     extractor = ToolCallExtractor(specs(case.get("tools") or ()), client, CountedIds(), settings)
     events: list[StreamEvent] = []
     for item in _input(case, cut):
@@ -55,7 +53,7 @@ def parse(case: Mapping[str, Any], cut: str = "whole", settings: ToolSettings | 
     report = extractor.report
     return {
         "id": case.get("id"),
-        "calls": _calls(events) if client == "openai_tools" else [],
+        "calls": [{"name": call.name, "arguments": dict(call.arguments)} for call in report.released],
         "text": "".join(event.text for event in events if isinstance(event, TextDelta)),
         "withheld": [call.name for call in report.withheld],
         "repairs": list(dict.fromkeys(repair for call in report.calls for repair in call.repairs)),
@@ -109,12 +107,3 @@ def _input(case: Mapping[str, Any], cut: str) -> Iterator[StreamEvent]:
         case _:
             yield ResponseEnded("stop")
 
-
-def _calls(events: Sequence[StreamEvent]) -> list[dict[str, Any]]:
-    calls: list[dict[str, Any]] = []
-    for event in events:
-        if isinstance(event, ToolCallStarted):
-            calls.append({"name": event.name, "arguments": {}})
-        elif isinstance(event, ToolCallDelta):
-            calls[event.index]["arguments"] = json.loads(event.arguments)
-    return calls

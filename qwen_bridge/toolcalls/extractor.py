@@ -26,12 +26,14 @@ from qwen_bridge.events import (
 from qwen_bridge.messages import ToolSpec
 from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls.catalogue import Catalogue
-from qwen_bridge.toolcalls.gate import Gate, Kind, Passed
-from qwen_bridge.toolcalls.grammar import Call, Reading, read_call
+from qwen_bridge.toolcalls.gate import Gate
+from qwen_bridge.toolcalls.grammar import read_call
+from qwen_bridge.toolcalls.reading import Call, Reading
 from qwen_bridge.toolcalls.held import Held, Settled
 from qwen_bridge.toolcalls.native import NativeCalls
 from qwen_bridge.toolcalls.outbox import Client, Judged, Outbox
-from qwen_bridge.toolcalls.policy import Decision, Reason, ToolSettings, Verdict, decide
+from qwen_bridge.toolcalls.pieces import Kind, Passed
+from qwen_bridge.toolcalls.policy import Decision, Ending, Reason, ToolSettings, Verdict, decide
 from qwen_bridge.toolcalls.report import Report
 
 THINKING_MEMORY = 256 * 1024
@@ -84,7 +86,7 @@ class ToolCallExtractor:
                 return [item]
             case ToolCallStarted() | ToolCallDelta() | ToolCallEnded():
                 call = self._native.feed(item)
-                return self._judge(call, "native", cut=False) if call is not None else []
+                return self._judge(call, "native", Ending.FOLLOWED) if call is not None else []
             case ResponseEnded(reason):
                 return [*self._drained(cut=reason == "length"), ResponseEnded(self._finish(reason))]
             case ResponseFailed():
@@ -126,6 +128,8 @@ class ToolCallExtractor:
                 case Kind.THINKING if piece.text:
                     self._thinking.add(piece.text)
                     ready.append(ReasoningDelta(piece.text))
+                case Kind.HALF:
+                    ready += self._outbox.take(Judged(Call("", None, {}), _withheld(Reason.CUT_OFF), "unread"))
                 case Kind.REFUSED:
                     self.report.refused.append(piece.text)
                 case _:
@@ -142,8 +146,9 @@ class ToolCallExtractor:
             return self._refuse(settled)
         self._gate.resume()
         ready: list[StreamEvent] = []
+        ending = Ending.FOLLOWED if cut is None or not reading.last else _ending(cut=cut)
         for call in reading.calls:
-            ready += self._judge(call, reading.dialect, cut=bool(cut) and reading.last)
+            ready += self._judge(call, reading.dialect, ending)
         return settled.rest, ready
 
     def _refuse(self, settled: Settled) -> tuple[str, list[StreamEvent]]:
@@ -156,16 +161,16 @@ class ToolCallExtractor:
         rest = self._gate.skip(text, passed)
         return rest, self._pass(passed)
 
-    def _judge(self, call: Call, dialect: str, *, cut: bool) -> list[StreamEvent]:
-        return self._outbox.take(Judged(call, decide(call, cut=cut), dialect))
+    def _judge(self, call: Call, dialect: str, ending: Ending) -> list[StreamEvent]:
+        return self._outbox.take(Judged(call, decide(call, ending), dialect))
 
     def _drained(self, *, cut: bool) -> list[StreamEvent]:
         """Everything that was held back, before a terminal event."""
         self._ended = True
         ready = self._read("", cut)
         for call in self._native.close():
-            ready += self._judge(call, "native", cut=cut)
-        if not self.shown and not self.report.calls and not self._outbox.busy:
+            ready += self._judge(call, "native", _ending(cut=cut))
+        if not cut and not self.shown and not self.report.calls and not self._outbox.busy:
             ready += self._promoted()
         return [*ready, *self._outbox.end(self._gate.dangling)]
 
@@ -174,7 +179,7 @@ class ToolCallExtractor:
         reading = last_call(self._thinking.text, self._catalogue)
         if reading is None:
             return []
-        return self._judge(reading.calls[0], reading.dialect, cut=False)
+        return self._judge(reading.calls[0], reading.dialect, Ending.STOP)
 
     def _finish(self, reason: FinishReason) -> FinishReason:
         if reason == "content_filter":
@@ -190,8 +195,12 @@ def last_call(text: str, catalogue: Catalogue) -> Reading | None:
     if passed.call is None:
         return None
     reading = read_call(passed.call, catalogue)
-    fits = reading is not None and reading.whole and reading.last and len(reading.calls) == 1
+    fits = reading is not None and reading.last and len(reading.calls) == 1 and not reading.calls[0].flaws
     return reading if fits else None
+
+
+def _ending(*, cut: bool) -> Ending:
+    return Ending.CUT if cut else Ending.STOP
 
 
 def _withheld(reason: Reason) -> Decision:

@@ -8,7 +8,9 @@ from enum import Enum
 class Flaw(Enum):
     """A defect of structure that reading found; the value is the word used in reports."""
 
-    CLOSER_MISSING = "the call or its wrapper is not closed; every value is"
+    CLOSER_MISSING = "the call is not closed; every value is"
+    WRAPPER_OPEN = "the call is closed, its wrapper is not"
+    BODY_LAST = "the call is not closed, and its last value is a body that may go on"
     VALUE_UNCLOSED = "the last value has no closer; the call has"
     VALUE_OPEN = "the text ends inside a value"
     HEAD_OPEN = "the text ends before any value"

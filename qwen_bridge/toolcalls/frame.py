@@ -17,7 +17,8 @@ _BOLD = re.compile(r"\*{1,3}")
 _MARKER = re.compile(r"\[(?P<slash>/?)TOOL_CALL\]")
 _HALF_CLOSER = re.compile(rf"[<＜][ \t]*[/／]?[ \t]*{NAMESPACE}(?P<word>\w{{0,24}})[ \t]*\Z")
 _TORN_CLOSER = re.compile(r"(?:tool|call|_call|tool_call|function|parameter)[>＞]")
-_BRACKETS = re.compile(r"]]>|[}\]\")]+?(?!>)|,(?=\s*[}\]])")
+_BRACKETS = re.compile(r"]]>|/>|[}\]]+?(?!>)|,(?=\s*[}\]])")
+_NOTHING = re.compile(r"\s*(?:[<＜][^<>＜＞\s]{0,80})?\Z")
 _STRAY = frozenset(("think", "name", "tool", "parameter", "tool_name", "answer", "value"))
 
 
@@ -61,6 +62,11 @@ def read_opening(text: str, at: int) -> Opening:
             return Opening(at, wrappers > 0, wrappers, fenced, namespaced, named)
 
 
+def nothing_follows(text: str, at: int) -> bool:
+    """Whether nothing but blanks, or the beginning of a tag, stands from `at` to the end of the text."""
+    return _NOTHING.match(text, at) is not None
+
+
 def read_closing(text: str, at: int, opening: Opening, own: frozenset[str]) -> Closing:
     """Go over the closers behind a call; `own` are the words that close it beside `</function>` and `</invoke>`.
 
@@ -71,6 +77,7 @@ def read_closing(text: str, at: int, opening: Opening, own: frozenset[str]) -> C
         at = after_space(text, at)
         if found := _BRACKETS.match(text, at):
             at = end = found.end()
+            call = call or found.group() == "/>"
         elif opening.fenced and (found := _FENCE.match(text, at)):
             at = end = found.end()
         elif (found := _BOLD.match(text, at)) or (end and (found := _TORN_CLOSER.match(text, at))):

@@ -7,66 +7,35 @@ site's own refusal line. It gives pieces of text, of thinking, and flags, and at
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 
+from qwen_bridge.toolcalls import asides
+from qwen_bridge.toolcalls.asides import WAIT, Aside
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.markers import Found, Markers
+from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.place import Code, Place
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS, tag_at
-
-CALL_FENCES = frozenset(("", "json", "tool_call", "tool_calls", "toolcall", "tool", "tool_code", "function", "xml"))
-"""Info strings of a fence that may hold a call. A fence in a programming language is code."""
-
-RESULTS = frozenset(
-    "tool_response tool_responses tool_result tool_results function_result function_results result output observation"
-    .split()
-)
-"""Blocks in which a model invents what a tool returned: nothing in them is a call."""
 
 _STOP = re.compile(r"[<＜`\n]")
 _BLANKS = re.compile(r"[ \t]*")
 _LINE_MARK = re.compile(r"[{\[fT*`~&]")
 _BOLD = re.compile(r"\*{1,3}(?=[<＜])")
-_FENCE = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)\n\s*")
-_PARTIAL_FENCE = re.compile(r"(?:`{3,}|~{3,})[^\n`]*(?:\n\s*)?\Z")
-_THINK = re.compile(r"<(?P<slash>/?)think(?:ing)?>")
-_THINK_WORDS = ("<think>", "</think>", "<thinking>", "</thinking>")
-_REFUSAL = re.compile(r"Tool (?P<name>\S{1,160}) does not exists?\.")
-_PARTIAL_REFUSAL = re.compile(r"T(?:o(?:o(?:l(?: (?:\S{1,160}(?: (?:d(?:o(?:e(?:s(?: [a-z ]*)?)?)?)?)?)?)?)?)?)?)?\Z")
-_ESCAPED = re.compile(r"&lt;(?P<word>[\w.\-]+)&gt;")
-_PARTIAL_ESCAPED = re.compile(r"&(?:l(?:t(?:;(?:[\w.\-]*(?:&(?:g(?:t)?)?)?)?)?)?)?\Z")
-
-
-class Kind(Enum):
-    """What a piece is. `REFUSED` carries the tool's name in the site's "Tool X does not exists."."""
-
-    TEXT = "text"
-    THINKING = "thinking"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    kind: Kind
-    text: str
-
-
-@dataclass(slots=True)
-class Passed:
-    """What came out of one step. `call` is the text from an opener on; None while there is none."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    call: str | None = None
-    fenced: bool = False
+_THINKING_END = re.compile("|".join(asides.THINKING_CLOSERS))
+_STRAY = WRAPPERS | CALLS | ARGUMENTS | {"parameter"}
+_LONGEST_CLOSER = 80
 
 
 class _Step(Enum):
     """What to do at a stop."""
 
-    PASS = "let one character through"
-    WAIT = "more text is needed"
+    LET_THROUGH = "the mark is text"
+    STAY = "more text is needed"
     CALL = "a call begins"
+    HALF = "the text ends inside an opener"
+
+
+_STEPS = {Found.NOTHING: _Step.LET_THROUGH, Found.PARTIAL: _Step.STAY, Found.HALF: _Step.HALF, Found.CALL: _Step.CALL}
 
 
 class Mode(Enum):
@@ -81,7 +50,9 @@ class Mode(Enum):
 class Gate:
     """Feed text in any pieces; the outcome does not depend on them."""
 
-    __slots__ = ("_after_call", "_called", "_catalogue", "_dangling", "_held", "_markers", "_mode", "_place", "_result_word")
+    __slots__ = (
+        "_after_call", "_called", "_catalogue", "_dangling", "_held", "_markers", "_mode", "_place", "_result_word",
+    )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -96,13 +67,14 @@ class Gate:
 
     @property
     def dangling(self) -> frozenset[str]:
-        """Words of closing tags that came after the last call although nothing was open."""
+        """Words of closing tags that came behind a call although nothing was open."""
         return frozenset(self._dangling)
 
     def resume(self) -> None:
         """A call has just ended: stray closers and blanks that follow belong to it."""
+        if not self._called:
+            self._dangling.clear()
         self._after_call = self._called = True
-        self._dangling.clear()
 
     def cut(self) -> None:
         """Nothing that follows counts: it is neither text nor call."""
@@ -135,12 +107,12 @@ class Gate:
 
     def _think(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
         """Go to the closing tag; what is before it is thinking."""
-        found = re.compile(r"</think(?:ing)?>").search(text, at)
+        found = _THINKING_END.search(text, at)
         if found is not None:
             passed.pieces.append(Piece(Kind.THINKING, text[at : found.start()]))
             self._mode = Mode.PROSE
             return found.end(), False
-        keep = 0 if final else _longest_suffix(text[at:], ("</think>", "</thinking>"))
+        keep = 0 if final else _longest_suffix(text[at:], asides.THINKING_CLOSERS)
         passed.pieces.append(Piece(Kind.THINKING, text[at : len(text) - keep]))
         return len(text) - keep, True
 
@@ -169,11 +141,15 @@ class Gate:
         """Carry out what was decided at `begin`; an int says that the text up to there was consumed."""
         if isinstance(step, int):
             return step, False
-        if step is _Step.WAIT:
+        if step is _Step.STAY:
             return at, True
         if step is _Step.CALL:
             self._pass(text[at:begin], passed)
             passed.call = text[begin:]
+            return len(text), False
+        if step is _Step.HALF:
+            self._pass(text[at:begin], passed)
+            passed.pieces.append(Piece(Kind.HALF, text[begin:]))
             return len(text), False
         end = begin + len(_run(text, begin))
         self._pass(text[at:end], passed)
@@ -187,7 +163,7 @@ class Gate:
         if mark == "T":
             return self._at_refusal(text, at, passed, final)
         if self._place.inert or self._mode is Mode.RESULT:
-            return _Step.PASS
+            return _Step.LET_THROUGH
         if mark == "*":
             return self._at_bold(text, at, final)
         if mark == "&":
@@ -195,53 +171,45 @@ class Gate:
         return self._decide(self._markers.at(text, at, final=final))
 
     def _decide(self, found: Found) -> _Step:
-        if found is Found.PARTIAL:
-            return _Step.WAIT
-        if found is Found.NOTHING:
-            return _Step.PASS
-        if self._place.introduced and not self._after_call:
+        if found is Found.CALL and self._place.introduced and not self._after_call:
             self._place.example = True
-            return _Step.PASS
-        return _Step.CALL
+            return _Step.LET_THROUGH
+        return _STEPS[found]
 
     def _at_bold(self, text: str, at: int, final: bool) -> _Step:
         found = _BOLD.match(text, at)
         if found is not None:
             return self._decide(self._markers.at(text, found.end(), final=final))
-        return _Step.WAIT if not final and not text[at:].strip("*") and len(text) - at < 4 else _Step.PASS
+        partial = not final and not text[at:].strip("*") and len(text) - at < 4
+        return _Step.STAY if partial else _Step.LET_THROUGH
 
     def _at_escaped(self, text: str, at: int, final: bool) -> _Step:
         """A call whose every bracket is an entity: only where a whole tool tag stands at the start of a line."""
-        found = _ESCAPED.match(text, at)
-        if found is None:
-            return _Step.WAIT if not final and _PARTIAL_ESCAPED.match(text, at) else _Step.PASS
-        return _Step.CALL if self._catalogue.resolve(found["word"]) is not None else _Step.PASS
+        seen = asides.escaped_tag(text, at, final=final)
+        if isinstance(seen, Aside):
+            return _Step.CALL if self._catalogue.resolve(seen.word) is not None else _Step.LET_THROUGH
+        return _Step.STAY if seen is WAIT else _Step.LET_THROUGH
 
     def _at_refusal(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
-        found = _REFUSAL.match(text, at)
-        if found is not None:
-            passed.pieces.append(Piece(Kind.REFUSED, found["name"]))
-            return found.end()
-        return _Step.WAIT if not final and _PARTIAL_REFUSAL.match(text, at) else _Step.PASS
+        seen = asides.refusal(text, at, final=final)
+        if isinstance(seen, Aside):
+            passed.pieces.append(Piece(Kind.REFUSED, seen.word))
+            return seen.end
+        return _Step.STAY if seen is WAIT else _Step.LET_THROUGH
 
     def _at_fence(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
         """A fence that holds nothing but a call may be one; any other is code."""
         run = _run(text, at)
         if at + len(run) == len(text) and not final:
-            return _Step.WAIT
-        if self._place.inert or len(run) < 3 or self._mode is Mode.RESULT:
-            return _Step.PASS
-        found = _FENCE.match(text, at)
-        if found is None or (found.end() == len(text) and not final):
-            partial = _PARTIAL_FENCE.match(text, at) and len(text) - at < 80
-            return _Step.WAIT if partial and not final else _Step.PASS
-        if found["info"].strip().casefold() not in CALL_FENCES or self._place.introduced:
-            return _Step.PASS
-        if found.end() == len(text) or text[found.end()] not in "<＜{[":
-            return _Step.PASS
-        inside = self._markers.at(text, found.end(), final=final)
+            return _Step.STAY
+        if self._place.inert or len(run) < 3 or self._mode is Mode.RESULT or self._place.introduced:
+            return _Step.LET_THROUGH
+        seen = asides.call_fence(text, at, final=final)
+        if not isinstance(seen, Aside) or text[seen.end] not in "<＜{[":
+            return _Step.STAY if seen is WAIT else _Step.LET_THROUGH
+        inside = self._markers.at(text, seen.end, final=final)
         passed.fenced = inside is Found.CALL
-        return _Step.WAIT if inside is Found.PARTIAL else _Step.CALL if inside is Found.CALL else _Step.PASS
+        return _STEPS[inside]
 
     def _at_stop(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
         if text[at] == "\n":
@@ -249,7 +217,7 @@ class Gate:
             return at + 1, False
         if text[at] == "`":
             waits = at + len(_run(text, at)) == len(text) and not final
-            return self._act(_Step.WAIT if waits else _Step.PASS, text, at, at, passed)
+            return self._act(_Step.STAY if waits else _Step.LET_THROUGH, text, at, at, passed)
         return self._act(self._at_tag(text, at, passed, final), text, at, at, passed)
 
     def _at_tag(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
@@ -259,72 +227,69 @@ class Gate:
                 self._pass(comment, passed)
                 return at + 4
             if not final:
-                return _Step.WAIT
+                return _Step.STAY
         if self._place.inert:
             return self._note_closer(text, at, final)
-        if (thinking := self._at_thinking(text, at, final)) is not None:
-            return thinking
-        if (result := self._at_result(text, at, passed, final)) is not None:
-            return result
+        for look in (self._at_thinking, self._at_result):
+            if (seen := look(text, at, passed, final)) is not None:
+                return seen
         if self._mode is Mode.RESULT:
-            return _Step.PASS
+            return _Step.LET_THROUGH
         if (closer := self._at_closer(text, at, final)) is not None:
             return closer
         return self._decide(self._markers.at(text, at, final=final))
 
-    def _at_thinking(self, text: str, at: int, final: bool) -> _Step | int | None:
-        found = _THINK.match(text, at)
-        if found is not None:
-            if found["slash"]:
-                return found.end()
-            if self._place.at_line_start:
-                self._mode = Mode.THINKING
-                return found.end()
+    def _at_thinking(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int | None:
+        """Thinking begins with a tag at the start of a line; its closing tag is never shown."""
+        seen = asides.thinking_tag(text, at, final=final)
+        if not isinstance(seen, Aside):
+            return _Step.STAY if seen is WAIT else None
+        if seen.closing:
+            return seen.end
+        if not self._place.at_line_start:
             return None
-        partial = any(word.startswith(text[at:]) for word in _THINK_WORDS)
-        return _Step.WAIT if partial and not final else None
+        self._mode = Mode.THINKING
+        return seen.end
 
     def _at_result(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int | None:
-        """Enter or leave a block of invented results."""
-        tag = tag_at(text, at)
-        if tag is None or tag.end == len(text) and not tag.closed:
-            partial = tag is not None and any(word.startswith(tag.word) for word in RESULTS) and not tag.rest.strip()
-            return _Step.WAIT if partial and not final else None
-        if tag.word not in RESULTS or not tag.plain:
-            return None
-        if not tag.closing and self._called and self._line_start():
-            self._mode = Mode.CUT
-            return len(text)
-        if not tag.closing and self._mode is Mode.PROSE and self._line_start():
-            self._mode, self._result_word = Mode.RESULT, tag.word
-        elif tag.closing and self._mode is Mode.RESULT and tag.word == self._result_word:
-            self._mode = Mode.PROSE
-        self._pass(text[at : tag.end], passed)
-        return tag.end
+        """Enter or leave a block of invented results. Behind a call it ends what counts (toolcalls.md 7.5)."""
+        seen = asides.result_tag(text, at, final=final)
+        if not isinstance(seen, Aside):
+            return _Step.STAY if seen is WAIT else None
+        if not seen.closing and self._line_start():
+            if self._called:
+                self._mode = Mode.CUT
+                return len(text)
+            if self._mode is Mode.PROSE:
+                self._mode, self._result_word = Mode.RESULT, seen.word
+        elif seen.closing and seen.word == self._result_word:
+            self._mode, self._result_word = Mode.PROSE, ""
+        self._pass(text[at : seen.end], passed)
+        return seen.end
 
     def _at_closer(self, text: str, at: int, final: bool) -> _Step | int | None:
         """A closer that nothing opened: dropped behind a call, noted elsewhere."""
         tag = tag_at(text, at)
         if tag is None:
-            half = re.compile(r"[<＜]\s*[/／]\s*\Z").match(text, at)
-            return _Step.WAIT if half and not final else None
+            half = text[at:].strip(" \t<＜/／") == "" and len(text) - at < _LONGEST_CLOSER
+            return _Step.STAY if half and not final else None
         if not tag.closing:
             return None
-        known = WRAPPERS | CALLS | ARGUMENTS | {"parameter"}
-        if tag.end == len(text) and not tag.closed:
-            partial = any(word.startswith(tag.word.casefold()) for word in known) and not tag.rest
-            return _Step.WAIT if partial and not final else (len(text) if partial and self._after_call else None)
-        if self._after_call and tag.word.casefold() in known:
+        if tag.end == len(text) and not tag.closed and tag.plain:
+            if any(word.startswith(tag.word.casefold()) for word in _STRAY):
+                return _Step.STAY if not final else len(text) if self._after_call else None
+        if self._after_call and tag.word.casefold() in _STRAY and tag.closed:
             return tag.end
         return self._note_closer(text, at, final)
 
     def _note_closer(self, text: str, at: int, final: bool) -> _Step:
         tag = tag_at(text, at)
-        if tag is not None and tag.end == len(text) and not tag.closed and not final and len(text) - at < 80:
-            return _Step.WAIT
+        if tag is not None and tag.end == len(text) and not tag.closed and not final:
+            if len(text) - at < _LONGEST_CLOSER:
+                return _Step.STAY
         if tag is not None and tag.closing and self._place.code is not Code.SPAN:
             self._dangling.add(tag.word)
-        return _Step.PASS
+        return _Step.LET_THROUGH
 
     def _pass(self, text: str, passed: Passed) -> None:
         if not text:

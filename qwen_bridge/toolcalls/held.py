@@ -13,12 +13,14 @@ import re
 from dataclasses import dataclass
 
 from qwen_bridge.toolcalls.catalogue import Catalogue
-from qwen_bridge.toolcalls.grammar import Reading, read_call
+from qwen_bridge.toolcalls.grammar import read_call
+from qwen_bridge.toolcalls.reading import Reading
 from qwen_bridge.toolcalls.tags import CALLS, NAMESPACE, WRAPPERS, is_wrapper, tag_at
 
 WORK_PER_CHARACTER = 16
 FREE_WORK = 256 * 1024
 _TAIL = 200
+_MAY_CLOSE = re.compile(r"[>＞}\];]")
 _ESCAPED_END = re.compile(r"&lt;/[\w.\-]+&gt;")
 
 
@@ -69,7 +71,7 @@ class Held:
         window = self._tail + text
         self._pieces.append(text)
         self._size += len(text)
-        if not self._fenced:
+        if not self._fenced and (_MAY_CLOSE.search(text) is not None):
             for found in self._closer.finditer(window):
                 end = start + found.end()
                 if end > self._size - len(text) and (settled := self._try(end)) is not None:

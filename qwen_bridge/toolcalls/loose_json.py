@@ -54,12 +54,16 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JsonValue:
-    """A value, the index behind it, the relaxations in the order of use, and whether an object held a key twice."""
+    """A value, the index behind it, and the relaxations in the order of use.
+
+    `repeated_key`: an object held a key twice. `missing`: how many brackets were not closed.
+    """
 
     value: Any
     end: int
     repairs: tuple[str, ...] = ()
     repeated_key: bool = False
+    missing: int = 0
 
 
 def read_json(text: str, start: int = 0) -> JsonValue:
@@ -69,7 +73,8 @@ def read_json(text: str, start: int = 0) -> JsonValue:
     except (ValueError, RecursionError):
         reader = _Reader(text)
         value, end = reader.value(start, 0)
-        return JsonValue(value, end, tuple(dict.fromkeys(reader.repairs)), reader.repeated)
+        missing = reader.repairs.count("json.missing_brace")
+        return JsonValue(value, end, tuple(dict.fromkeys(reader.repairs)), reader.repeated, missing)
 
 
 def _strict(text: str, start: int) -> JsonValue:

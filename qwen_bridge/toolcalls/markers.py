@@ -31,6 +31,12 @@ from qwen_bridge.toolcalls.tags import (
 LONGEST_OPENER = 600
 """Characters. What has not become an opener by then is none."""
 
+SURE_HALF = 6
+"""Characters of an opener's word behind which a text that ends there was a cut call."""
+
+HEAD_BEHIND = 40
+"""Characters that a head may go on for behind its first `>`, beside the name: `<name>`, a newline, `X</name>`."""
+
 _WORD = re.compile(rf"{OPENING}(?P<word>[\w.\-]*)")
 _PARTIAL_NAMESPACE = re.compile(r"[<＜][ \t]*[/／]?[ \t]*(?:[|｜][ \t]*\w{0,24}[ \t]*)?\Z")
 _CHANNEL = re.compile(r"<\|(?:start\|>\s*assistant|channel\|>)[^{]{0,160}<\|message\|>\s*\{")
@@ -51,6 +57,7 @@ class Found(Enum):
     NOTHING = "no opener"
     PARTIAL = "the start of what can become one"
     CALL = "a call begins"
+    HALF = "the text ends inside an opener"
 
 
 class Markers:
@@ -116,7 +123,9 @@ class Markers:
         if found is None or found["slash"]:
             return Found.NOTHING
         if found.end() == len(text) or (not found["word"] and _PARTIAL_NAMESPACE.match(text, at)):
-            return Found.PARTIAL if not final and self._can_be(found["word"]) else Found.NOTHING
+            if not final:
+                return Found.PARTIAL if self._can_be(found["word"]) else Found.NOTHING
+            return Found.HALF if self._is_half(found["word"]) else Found.NOTHING
         word = found["word"]
         if word.casefold() not in self._words and fold(word) not in self._folded:
             return Found.NOTHING
@@ -126,6 +135,11 @@ class Markers:
         if is_wrapper(tag) and self._catalogue.resolve(tag.word) is None and tag.closed:
             return self._in_wrapper(text, tag, final)
         return self._headed(text, at, final)
+
+    def _is_half(self, word: str) -> bool:
+        """Whether the text ends inside what can hardly have become anything but an opener."""
+        marks = {"tool_call", "tool_calls", "function_calls", *self._catalogue.tools}
+        return len(word) >= SURE_HALF and any(mark.startswith(word) for mark in marks)
 
     def _unfinished(self, tag: Tag | None) -> Found:
         """The text ends inside a tag: a call that was cut, if its word says so."""
@@ -174,26 +188,28 @@ class Markers:
         return Found.CALL if known and not found["slash"] else Found.NOTHING
 
     def _headed(self, text: str, at: int, final: bool) -> Found:
-        head = read_head(text, at, self._catalogue, wrapped=False)
+        window = text[: at + self._reach(text, at)]
+        full = len(window) < len(text) or final
+        head = read_head(window, at, self._catalogue, wrapped=False)
         if head is None:
-            newline = text.find("\n", at)
-            waits = not final and len(text) - at < 200 and (newline < 0 or newline + 40 > len(text))
-            return Found.PARTIAL if waits else Found.NOTHING
-        if head.end >= len(text) and not final:
-            return Found.PARTIAL
+            return Found.NOTHING if full else Found.PARTIAL
+        if head.end >= len(window) and not final:
+            return Found.NOTHING if full else Found.PARTIAL
         named = self._catalogue.resolve(head.written)
         if head.void:
-            return Found.CALL if named is not None and not named.tool.required else self._with_attributes(head.attributes)
+            complete = named is not None and (not named.tool.required or bool(head.attributes))
+            return Found.CALL if complete else Found.NOTHING
         if head.dialect in ("tool_tag_xml", "special_tokens"):
-            if head.attributes and final:
-                return Found.CALL
             return self._behind_tag(text, head.end, head.written, final, bare=not head.attributes)
         if named is None:
             return self._parameter_follows(text, head.end, final)
         return self._evidence(text, head.end, final)
 
-    def _with_attributes(self, attributes: object) -> Found:
-        return Found.CALL if attributes else Found.NOTHING
+    def _reach(self, text: str, at: int) -> int:
+        """How far a head can go: to its first `>`, and a name behind that."""
+        closed = re.compile("[>＞]").search(text, at, at + LONGEST_OPENER)
+        behind = HEAD_BEHIND + self._catalogue.longest
+        return closed.end() - at + behind if closed is not None else LONGEST_OPENER
 
     def _evidence(self, text: str, at: int, final: bool) -> Found:
         """Behind a head there must be a tag, JSON, or the end of the text."""

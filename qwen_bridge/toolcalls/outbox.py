@@ -15,7 +15,7 @@ from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls import notices, write_xml
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.envelope import written
-from qwen_bridge.toolcalls.grammar import Call
+from qwen_bridge.toolcalls.reading import Call
 from qwen_bridge.toolcalls.neutralise import Neutraliser
 from qwen_bridge.toolcalls.policy import Decision, Reason, ToolSettings, Verdict
 from qwen_bridge.toolcalls.report import CallReport, Report
@@ -49,7 +49,7 @@ class Outbox:
     """Every method returns the events that are ready because of it."""
 
     __slots__ = (
-        "_blank", "_client", "_ids", "_index", "_line_open", "_neutraliser", "_queue", "_settings", "report", "shown",
+        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser", "_queue", "_settings", "report", "shown",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue, client: Client, ids: IdSource, settings: ToolSettings) -> None:
@@ -58,7 +58,9 @@ class Outbox:
         self._settings = settings
         self._neutraliser = Neutraliser(catalogue.tools if client == "roo_xml" else ())
         self._queue: list[Judged] = []
-        self._blank = ""
+        self._blank = ""  # blanks behind a call that nothing followed yet
+        self._called = False
+        self._behind_call = False
         self._index = 0
         self._line_open = False
         self.shown = False
@@ -71,18 +73,18 @@ class Outbox:
 
     def say(self, text: str) -> list[StreamEvent]:
         """Text of the model. Blanks behind a call wait until there is something to separate from it."""
-        behind_call = bool(self._index or self._queue)
-        if behind_call and self._client == "roo_xml" and not self._settings.text_after_call:
+        if self._called and self._client == "roo_xml" and not self._settings.text_after_call:
             return []
-        if behind_call and not text.strip():
+        if self._behind_call and not text.strip():
             self._blank += text
             return []
-        text, self._blank = self._blank + text, ""
+        text, self._blank, self._behind_call = self._blank + text, "", False
         return self._show(self._neutraliser.feed(text) if self._client == "roo_xml" else text)
 
     def take(self, judged: Judged) -> list[StreamEvent]:
         """A call, whole or withheld. A harmless one leaves at once, unless one before it waits."""
         self._queue.append(judged)
+        self._called = self._behind_call = True
         ready: list[StreamEvent] = []
         while self._queue and not self._queue[0].patient:
             ready += self._send(self._queue.pop(0))
@@ -102,7 +104,9 @@ class Outbox:
     def _send(self, judged: Judged) -> list[StreamEvent]:
         xml = self._xml(judged)
         decision = judged.decision
-        self.report.calls.append(CallReport(judged.call.name, judged.dialect, judged.call.repairs, decision))
+        self.report.calls.append(
+            CallReport(judged.call.name, judged.dialect, judged.call.repairs, decision, judged.call.arguments)
+        )
         if decision.reason is Reason.NOT_ALLOWED:
             return []
         if decision.reason is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-_TICKS = re.compile(r"`+|\n|<!--|-->")
+_TICKS = re.compile(r"`+|\n|<!--")
 _FENCE = re.compile(r"^[ \t]*(?:>[ \t]*)*(?:[-*+][ \t]+)?(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)$")
 _QUOTED = re.compile(r"^[ \t]*(?:>|//)")
 _INTRODUCES = re.compile(
@@ -17,8 +17,9 @@ _INTRODUCES = re.compile(
     r"|例如|示例|格式|比如",
     re.IGNORECASE,
 )
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_SENTENCE_END = re.compile(r"[.!?。！？]\s+|</?\w+>")
 _MEMORY = 400
+_RECENT = 200
 
 
 class Code(Enum):
@@ -33,20 +34,22 @@ class Code(Enum):
 class Place:
     """Follows the text that is let through and knows what its next character stands in."""
 
-    __slots__ = ("_comment", "_fence", "_intro", "_line", "_span", "example")
+    __slots__ = ("_comment", "_ending", "_fence", "_intro", "_line", "_recent", "_span", "example")
 
     def __init__(self) -> None:
-        self._line = ""  # the current line as far as it matters
+        self._line = ""  # the start of the current line, as far as it matters
         self._intro = ""  # the last line before it that was not blank
         self._fence = ""  # the marks that opened a fence, or ""
         self._span = 0  # how many backticks opened a code span, or 0
+        self._recent = ""  # its end
         self._comment = False
+        self._ending = ""  # the last two characters inside a comment
         self.example = False  # a call-like example was let through; ends at a blank line
 
     def feed(self, text: str) -> None:
         """Take the next piece of prose."""
-        if self.example and _BLANK_LINE.search(self._line[-1:] + text):
-            self.example = False
+        if self._comment:
+            text = self._out_of_comment(text)
         at = 0
         for found in _TICKS.finditer(text):
             self._add(text[at : found.start()])
@@ -54,21 +57,32 @@ class Place:
             match found.group():
                 case "\n":
                     self._end_line()
-                case "<!--" | "-->" as mark:
+                case "<!--" as mark:
                     self._add(mark)
-                    self._comment = mark == "<!--" and not self._fence and not self._span
+                    if not self._fence and not self._span:
+                        self._comment, self._ending = True, ""
+                        return self.feed(text[at:])
                 case ticks:
                     self._tick(ticks)
         self._add(text[at:])
 
+        return None
+
+    def _out_of_comment(self, text: str) -> str:
+        """Go to the end of the comment; return what is behind it."""
+        window = self._ending + text
+        inside, mark, behind = window.partition("-->")
+        self._ending = inside[-2:]
+        self._comment = not mark
+        return behind
+
     def _add(self, text: str) -> None:
-        if len(self._line) < _MEMORY:
-            self._line += text[:_MEMORY]
+        self._line += text[: max(0, _MEMORY - len(self._line))]
+        self._recent = (self._recent + text[-_RECENT:])[-_RECENT:]
 
     def _tick(self, ticks: str) -> None:
-        starts_line = not self._line.strip(" \t>-*+")
         self._add(ticks)
-        if self._fence or (len(ticks) >= 3 and starts_line):
+        if self._fence:
             return
         if not self._span:
             self._span = len(ticks)
@@ -82,8 +96,10 @@ class Place:
         elif found is not None and found["mark"].startswith(self._fence) and not found["info"].strip():
             self._fence = ""
         if self._line.strip():
-            self._intro = self._line
-        self._line, self._span = "", 0
+            self._intro = self._recent
+        else:
+            self.example = False
+        self._line, self._recent, self._span = "", "", 0
 
     @property
     def code(self) -> Code:
@@ -107,5 +123,5 @@ class Place:
     @property
     def introduced(self) -> bool:
         """Whether the words before this place announce an example."""
-        before = self._line if self._line.strip() else self._intro if self._intro.rstrip().endswith((":", "：")) else ""
-        return _INTRODUCES.search(before) is not None
+        before = self._recent if self._line.strip() else self._intro if self._intro.rstrip().endswith((":", "：")) else ""
+        return _INTRODUCES.search(_SENTENCE_END.split(before)[-1]) is not None

@@ -13,7 +13,7 @@ from enum import Enum
 
 from qwen_bridge.toolcalls.catalogue import HARMLESS
 from qwen_bridge.toolcalls.flaws import Flaw
-from qwen_bridge.toolcalls.grammar import Call
+from qwen_bridge.toolcalls.reading import Call
 
 MAX_CALL = 1024 * 1024
 """Characters of one call; Roo's own limit for a message."""
@@ -40,6 +40,14 @@ class Reason(Enum):
     NOT_ALLOWED = "was not asked for"
 
 
+class Ending(Enum):
+    """What came behind a call."""
+
+    FOLLOWED = "more text"
+    STOP = "a natural stop"
+    CUT = "a cut"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Whether a call with this flaw may run: harmless or destructive tool, natural stop or cut."""
@@ -50,7 +58,9 @@ class Row:
     destructive_cut: bool
     reason: Reason
 
-    def allows(self, *, harmless: bool, cut: bool) -> bool:
+    def allows(self, *, harmless: bool, ending: Ending) -> bool:
+        """Text that followed proves that the answer was not cut there: it counts as a natural stop."""
+        cut = ending is Ending.CUT
         if harmless:
             return self.harmless_cut if cut else self.harmless_stop
         return self.destructive_cut if cut else self.destructive_stop
@@ -60,6 +70,8 @@ class Row:
 #                                  stop   cut      stop   cut
 TABLE: Mapping[Flaw, Row] = {
     Flaw.CLOSER_MISSING: Row(True, True, True, False, Reason.CUT_OFF),
+    Flaw.WRAPPER_OPEN: Row(True, True, True, False, Reason.CUT_OFF),
+    Flaw.BODY_LAST: Row(True, True, False, False, Reason.CUT_OFF),
     Flaw.VALUE_UNCLOSED: Row(True, True, True, False, Reason.UNCLEAR),
     Flaw.VALUE_OPEN: Row(False, False, False, False, Reason.CUT_OFF),
     Flaw.HEAD_OPEN: Row(False, False, False, False, Reason.CUT_OFF),
@@ -77,6 +89,8 @@ TABLE: Mapping[Flaw, Row] = {
 TOGETHER: tuple[frozenset[Flaw], ...] = (
     frozenset((Flaw.CLOSER_MISSING, Flaw.INCOMPLETE)),
     frozenset((Flaw.CLOSER_MISSING, Flaw.VALUE_UNCLOSED)),
+    frozenset((Flaw.WRAPPER_OPEN, Flaw.VALUE_UNCLOSED)),
+    frozenset((Flaw.WRAPPER_OPEN, Flaw.INCOMPLETE)),
     frozenset((Flaw.VALUE_UNCLOSED, Flaw.INCOMPLETE)),
 )
 """Flaws that a destructive call may have one of, and not both: together they are the picture of a cut."""
@@ -118,13 +132,14 @@ class ToolSettings:
     parallel: bool = True
 
 
-def decide(call: Call, *, cut: bool) -> Decision:
-    """Whether `call` may run. `cut` says that the answer ended behind it, and not naturally."""
+def decide(call: Call, ending: Ending) -> Decision:
+    """Whether `call` may run, given what came behind it."""
     harmless = call.tool is not None and call.tool.harmless
-    if Flaw.VALUE_OPEN in call.flaws and _closable(call, cut=cut):
+    if ending is Ending.STOP and _closable(call):
         return RELEASE
-    refused = [TABLE[flaw].reason for flaw in call.flaws if not TABLE[flaw].allows(harmless=harmless, cut=cut)]
-    if not harmless and any(pair <= call.flaws for pair in TOGETHER):
+    flaws = call.flaws - {Flaw.BODY_LAST} if ending is Ending.FOLLOWED else call.flaws
+    refused = [TABLE[flaw].reason for flaw in flaws if not TABLE[flaw].allows(harmless=harmless, ending=ending)]
+    if not harmless and any(pair <= flaws for pair in TOGETHER):
         refused.append(Reason.CUT_OFF)
     if not refused:
         return RELEASE
@@ -132,5 +147,5 @@ def decide(call: Call, *, cut: bool) -> Decision:
     return Decision(Verdict.WITHHELD, Reason.CUT_OFF if Flaw.VALUE_OPEN in call.flaws else reason)
 
 
-def _closable(call: Call, *, cut: bool) -> bool:
-    return call.name in CLOSABLE and not cut and call.flaws == {Flaw.VALUE_OPEN}
+def _closable(call: Call) -> bool:
+    return call.name in CLOSABLE and call.flaws == {Flaw.VALUE_OPEN}

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from qwen_bridge.toolcalls.policy import Decision, Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
-    """One call: the tool's name ("" if it named none), the dialect, the repairs in order, and what became of it."""
+    """One call: the tool's name ("" if it named none), the dialect, the repairs in order, and what became of it.
+
+    `arguments` are the client's data: they never go to a log.
+    """
 
     name: str
     dialect: str
     repairs: tuple[str, ...]
     decision: Decision
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def released(self) -> bool:

@@ -1,61 +1,53 @@
 """Calls as XML clients (Roo, Cline) read them; None where their parser would not read what was meant.
 
-The clients match exact tags in raw text (client-parsers.md): every value ends at the first closer of its name, but
-`content` at the last one before the tool's closer; a parameter tag behind an inner closer starts that parameter; the
-first closer of the tool ends it. Hence the order and the refusals below.
+Canonical form: the tool's tag on its own line, one line per short parameter, a body on lines of its own. The body
+stands first where it holds its own closing tag: whatever it opens behind that closer is then set right by the real
+parameters that follow (toolcalls.md 3.5). What was written is read back with `client_reader`, and not sent if it
+would arrive changed by more than the client's own trimming.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lxml import etree
 
 from qwen_bridge.toolcalls.catalogue import Tool
+from qwen_bridge.toolcalls.client_reader import BODY, read_answer
 
-BODY = "content"
-"""The one parameter whose value may hold its own closer (`write_to_file` and its kind)."""
+MULTILINE = frozenset((BODY, "diff", "result", "todos", "message", "args", "follow_up"))
+"""Parameters that stand on lines of their own."""
 
-MULTILINE = frozenset(("content", "diff", "result", "todos", "message", "args", "follow_up"))
-_XML = frozenset(("args", "follow_up"))
+STRUCTURED = frozenset(("args", "follow_up"))
+"""Parameters that are XML by contract (clients.md A1): a list or an object is written as elements."""
 
 
 def written(tool: Tool, arguments: Mapping[str, Any]) -> str | None:
-    """The canonical XML of a call, ending with a newline; None if it cannot be expressed."""
+    """The XML of a call, ending with a newline; None if the client would read something else."""
     values = {key: _text(key, value) for key, value in arguments.items()}
-    if not all(_expressible(tool, key, value, values) for key, value in values.items()):
-        return None
-    body = values.get(BODY)
-    keys = list(values)
-    if body is not None and f"</{BODY}>" in body:
-        keys = [BODY, *(key for key in keys if key != BODY)]
-    parameters = "".join(_parameter(key, values[key]) for key in keys)
-    return f"<{tool.name}>\n{parameters}</{tool.name}>\n"
+    order = list(values)
+    if f"</{BODY}>" in values.get(BODY, ""):
+        order = [BODY, *(key for key in values if key != BODY)]
+    xml = _render(tool.name, ((key, values[key]) for key in order))
+    return xml if _arrives(tool, values, xml) else None
 
 
-def _parameter(key: str, value: str) -> str:
-    """Body parameters stand on lines of their own; Roo takes exactly one newline off each end of `content`."""
-    if key in MULTILINE or "\n" in value:
-        return f"<{key}>\n{value}\n</{key}>\n"
-    return f"<{key}>{value}</{key}>\n"
+def _render(name: str, values: Iterable[tuple[str, str]]) -> str:
+    lines = [f"<{name}>"]
+    for key, value in values:
+        lines.append(f"<{key}>\n{value}\n</{key}>" if key in MULTILINE or "\n" in value else f"<{key}>{value}</{key}>")
+    return "\n".join([*lines, f"</{name}>", ""])
 
 
-def _expressible(tool: Tool, key: str, value: str, values: Mapping[str, str]) -> bool:
-    closer, end = f"</{key}>", f"</{tool.name}>"
-    if not key or any(mark in key for mark in "<>/ \n") or end in value:
+def _arrives(tool: Tool, values: Mapping[str, str], xml: str) -> bool:
+    keys = [*tool.properties, *values]
+    calls = read_answer(xml, {tool.name: keys})
+    if len(calls) != 1 or not calls[0].finished or calls[0].name != tool.name:
         return False
-    if key != BODY:
-        return closer not in value
-    if closer not in value:
-        return True
-    behind = value[value.index(closer) :]
-    if behind.removeprefix(closer).lstrip().startswith(f"</{tool.name}>"):
-        return False
-    # The client looks at parameter tags behind an inner closer; only what is written after the body undoes that.
-    opened = [other for other in tool.properties if f"<{other}>" in behind]
-    return all(other in values and other != BODY and f"</{other}>" in behind for other in opened)
+    meant = {key: value if key == BODY else value.strip() for key, value in values.items()}
+    return dict(calls[0].values) == meant
 
 
 def _text(key: str, value: Any) -> str:
@@ -65,16 +57,14 @@ def _text(key: str, value: Any) -> str:
         return "true" if value else "false"
     if value is None:
         return ""
-    if key in _XML and isinstance(value, dict | list):
+    if key in STRUCTURED and isinstance(value, dict | list):
         return _markup(key, value)
     return json.dumps(value, ensure_ascii=False)
 
 
 def _markup(key: str, value: Any) -> str:
-    """`args` and `follow_up` are XML by contract (clients.md A1): a structure is written as elements."""
     root = etree.Element("root")
-    items = value if isinstance(value, list) else [value]
-    for item in items:
+    for item in value if isinstance(value, list) else [value]:
         if key == "follow_up":
             _suggestion(root, item)
         else:
@@ -83,19 +73,33 @@ def _markup(key: str, value: Any) -> str:
 
 
 def _suggestion(root: etree._Element, item: Any) -> None:
+    """`<suggest mode="…">text</suggest>`."""
     element = etree.SubElement(root, "suggest")
     if isinstance(item, Mapping):
-        element.text = str(item.get("text", item.get("answer", item.get("suggest", ""))))
+        element.text = _xml_text(item.get("text", item.get("answer", item.get("suggest", ""))))
         if isinstance(item.get("mode"), str):
-            element.set("mode", item["mode"])
+            element.set("mode", _xml_text(item["mode"]))
     else:
-        element.text = str(item)
+        element.text = _xml_text(item)
 
 
 def _members(parent: etree._Element, value: Any) -> None:
+    """`{"file": [{"path": "a"}]}` as `<file><path>a</path></file>`."""
     if not isinstance(value, Mapping):
-        parent.text = _text("", value)
+        parent.text = _xml_text(value)
         return
     for key, one in value.items():
         for item in one if isinstance(one, list) else [one]:
-            _members(etree.SubElement(parent, str(key)), item)
+            _members(etree.SubElement(parent, _xml_name(key)), item)
+
+
+def _xml_name(key: Any) -> str:
+    name = "".join(character for character in str(key) if character.isalnum() or character in "_-.")
+    return name if name[:1].isalpha() else f"_{name}"
+
+
+def _xml_text(value: Any) -> str:
+    """The text of a value without the characters that no XML can hold."""
+    text = _text("", value)
+    return "".join(character for character in text if character in "\t\n\r" or " " <= character <= "\ud7ff"
+                   or "\ue000" <= character <= "\ufffd" or character > "\uffff")  # fmt: skip

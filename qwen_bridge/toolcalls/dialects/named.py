@@ -14,7 +14,7 @@ from qwen_bridge.toolcalls.dialects.head import ATTRIBUTES, QUOTES, Head, name_p
 from qwen_bridge.toolcalls.tags import NAMESPACE, Tag, tag_at
 
 WORDS = (
-    "function_name func_name funcname function functions func tool_name toolname tool invoke_name invoke name".split()
+    "function_name func_name funcname function functions func tool_name toolname tool invoke_name invoke name call".split()
 )
 """Words that announce a name, the longer ones first."""
 
@@ -29,7 +29,7 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     )
     after = (
         rf"(?P<after>\s*[{QUOTES}]?(?P<attributes>{ATTRIBUTES})\s*(?P<void>[/／])?\s*"
-        rf"(?:[>＞]|</\s*(?:{_ALTERNATIVES})\s*>|,|(?=[\n<＜{{(])|\Z))"
+        rf"(?:[>＞]|</\s*(?:{_ALTERNATIVES}|parameter)\s*>|,|(?=[\n<＜{{(])|\Z))"
     )
     opening = rf"(?:(?P<open>[<＜])[ \t]*(?P<space>{NAMESPACE})|(?P<brace>\{{\s*[{QUOTES}]?)|)"
     return re.compile(

@@ -10,7 +10,7 @@ from qwen_bridge.toolcalls.tags import tag_at
 def read(text: str, at: int, catalogue: Catalogue) -> Head | None:
     """The head at `at`, or None. Only a declared tool has a tag."""
     tag = tag_at(text, at)
-    if tag is None or tag.closing or not tag.closed:
+    if tag is None or tag.closing or not (tag.closed or (tag.plain and text[tag.end : tag.end + 1] == "\n")):
         return None
     named = catalogue.resolve(tag.word)
     if named is None or named.repair not in ("", "name.folded"):
@@ -25,5 +25,5 @@ def read(text: str, at: int, catalogue: Catalogue) -> Head | None:
         attributes,
         tag.void,
         tag.namespaced,
-        "head.attributes" if attributes else "",
+        "head.attributes" if attributes else "" if tag.closed else "head.bracket_missing",
     )
