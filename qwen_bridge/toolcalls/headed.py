@@ -14,7 +14,7 @@ from qwen_bridge.toolcalls.dialects.head import Head
 from qwen_bridge.toolcalls.dialects.heads import read_head
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows, read_closing
-from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
+from qwen_bridge.toolcalls.loose_json import Unreadable, may_go_on, read_json
 from qwen_bridge.toolcalls.reading import Call, Reading, checked_call, reading_of
 from qwen_bridge.toolcalls.ruins import ruin_end
 from qwen_bridge.toolcalls.signature import read_signature
@@ -114,6 +114,8 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
     flaws = {Flaw.REPEATED} if repeated or read.repeated_key else set()
     if read.missing:
         flaws.add(Flaw.VALUE_OPEN if nothing_follows(text, read.end) else Flaw.CLOSER_MISSING)
+    if may_go_on(text, read.end):
+        flaws.add(Flaw.AMBIGUOUS)
     return _Body(read.end, arguments, flaws, [*read.repairs, *repairs], json=True)
 
 

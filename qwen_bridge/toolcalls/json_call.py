@@ -9,13 +9,10 @@ from qwen_bridge.toolcalls.catalogue import Catalogue, Tool
 from qwen_bridge.toolcalls.envelope import Entry, calls_in
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows, read_closing
-from qwen_bridge.toolcalls.loose_json import JsonValue, Unreadable, read_json
+from qwen_bridge.toolcalls.loose_json import JsonValue, Unreadable, may_go_on, read_json
 from qwen_bridge.toolcalls.reading import Call, Reading, reading_of, typed_call
 from qwen_bridge.toolcalls.ruins import wrapper_closer
 
-_SECOND_END = re.compile(r"""["'][\s}\]]*\}\s*(?:\Z|[<＜]\s*/)""")
-_GOES_ON = re.compile(r"""[ \t]*["',:\\]""")
-_NEXT_CALL = re.compile(r"[<＜]\s*(?:tool_?call|function|invoke)|\{\s*[\"']")
 _ESCAPED_JSON = re.compile(r'[{\[]\s*\{?\s*\\"')
 
 
@@ -60,9 +57,7 @@ def _json_flaws(text: str, read: JsonValue, closing: Closing, opening: Opening) 
         flaws.add(Flaw.CLOSER_MISSING)
     if read.missing and nothing_follows(text, read.end) and not _only_last_brace(text, read):
         flaws.add(Flaw.VALUE_OPEN)
-    following = _NEXT_CALL.search(text, closing.end)
-    rest = text[closing.end : following.start() if following else len(text)]
-    if not closing.call and (_SECOND_END.search(rest) or _GOES_ON.match(rest)):
+    if not closing.call and may_go_on(text, closing.end):
         flaws.add(Flaw.AMBIGUOUS)
     return flaws
 

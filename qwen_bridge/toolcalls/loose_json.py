@@ -38,6 +38,9 @@ _KEY_WORD = re.compile(r"[^\W\d][\w-]*")
 _NEXT_KEY = re.compile(r'\s*"[^"\\\n]{1,80}"\s*:')
 _DECOY = re.compile(r'"[^"\\\n]{1,80}\\?"\s*:')
 _END_OF_TEXT = re.compile(r"\s*(?:\Z|[<＜]\s*[/／])")
+_STRING_GOES_ON = re.compile(r"""[ \t]*["':\\]|[ \t]*,(?!\s*[{\[}\]])""")
+_SECOND_END = re.compile(r"""["'][\s}\]]*\}\s*(?:\Z|[<＜]\s*/)""")
+_NEXT_CALL = re.compile(r"[<＜]\s*(?:tool_?call|function|invoke)|\{\s*[\"']")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PYTHON = {"True": True, "False": False, "None": None}
@@ -75,6 +78,16 @@ def read_json(text: str, start: int = 0) -> JsonValue:
         value, end = reader.value(start, 0)
         missing = reader.repairs.count("json.missing_brace")
         return JsonValue(value, end, tuple(dict.fromkeys(reader.repairs)), reader.repeated, missing)
+
+
+def may_go_on(text: str, end: int) -> bool:
+    """Whether the value that ended at `end` may really end later: what follows looks like the rest of a string.
+
+    That is how an object with raw quotes in a string looks to a reader that took the first quote for its end.
+    """
+    following = _NEXT_CALL.search(text, end)
+    rest = text[end : following.start() if following else len(text)]
+    return _STRING_GOES_ON.match(rest) is not None or _SECOND_END.search(rest) is not None
 
 
 def _strict(text: str, start: int) -> JsonValue:

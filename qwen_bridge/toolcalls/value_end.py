@@ -204,14 +204,23 @@ class _Scan:
             return End(last.start, last.end, doubt, "param.nested_unbalanced")
         if self._inner or self._lost:
             return End(tag.start, tag.start, Flaw.AMBIGUOUS)
-        return End(tag.start, tag.start, Flaw.VALUE_UNCLOSED, "param.closer")
+        doubt = Flaw.AMBIGUOUS if self._doubled_opener else Flaw.VALUE_UNCLOSED
+        return End(self._without_layout(tag.start), tag.start, doubt, "param.closer")
+
+    def _without_layout(self, at: int) -> int:
+        """The end of an unclosed value: the line that its closer should have stood on is none of it."""
+        for newline in ("\r\n", "\n"):
+            if self._bounds.text.endswith(newline * 2, self._opener.end, at):
+                return at - len(newline)
+        return at
 
     def _at_next_parameter(self, opener: Opener) -> End:
         """Sure only where the next parameter is one: on a line of its own, or required and not given."""
         line = self._bounds.text.rfind("\n", 0, opener.at) + 1
         own_line = not self._bounds.text[line : opener.at].strip() or line <= self._opener.end
-        certain = own_line or self._bounds.requires(opener.key)
-        return End(opener.at, opener.at, None if certain else Flaw.AMBIGUOUS, "param.closer")
+        certain = (own_line or self._bounds.requires(opener.key)) and not self._doubled_opener
+        start = self._without_layout(opener.at)
+        return End(start, opener.at, None if certain else Flaw.AMBIGUOUS, "param.closer")
 
     def _at_text_end(self) -> End:
         size = len(self._bounds.text)
