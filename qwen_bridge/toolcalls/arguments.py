@@ -18,8 +18,25 @@ from qwen_bridge.toolcalls.catalogue import Tool
 from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
 
 BODIES = frozenset(
-    "content diff patch code text body new_string old_string new_str old_str file_text replace search command input "
-    "message result".split()
+    [
+        "content",
+        "diff",
+        "patch",
+        "code",
+        "text",
+        "body",
+        "new_string",
+        "old_string",
+        "new_str",
+        "old_str",
+        "file_text",
+        "replace",
+        "search",
+        "command",
+        "input",
+        "message",
+        "result",
+    ]
 )
 """Parameters that hold code or prose: nothing is ever unwrapped from them but the one delimiter newline."""
 

@@ -16,14 +16,24 @@ from qwen_bridge.toolcalls.tags import tag_at
 REACH = 200
 """Characters that a reader may look at."""
 
+LONGEST_RUN = 64
+"""Backticks that are waited for and taken together at most."""
+
 CALL_FENCES = frozenset(("", "json", "tool_call", "tool_calls", "toolcall", "tool", "tool_code", "function", "xml"))
 """Info strings of a fence that may hold a call. A fence in a programming language is code."""
 
 RESULTS = frozenset(
-    (
-        "tool_response tool_responses tool_result tool_results function_result function_results result output "
-        "observation"
-    ).split(" ")
+    [
+        "tool_response",
+        "tool_responses",
+        "tool_result",
+        "tool_results",
+        "function_result",
+        "function_results",
+        "result",
+        "output",
+        "observation",
+    ]
 )
 """Blocks in which a model invents what a tool returned: nothing in them is a call."""
 
@@ -113,3 +123,26 @@ def escaped_tag(text: str, at: int, *, final: bool) -> Seen:
     if found is not None:
         return Aside(found.end(), found["word"])
     return WAIT if not final and len(window) == len(text) and _PARTIAL_ESCAPED.match(window, at) else None
+
+
+def run_at(text: str, at: int) -> str:
+    """The run of one and the same character at `at`, for backticks and tildes; else that character alone."""
+    end = at + 1
+    while text[at] in "`~*" and end < min(len(text), at + LONGEST_RUN) and text[end] == text[at]:
+        end += 1
+    return text[at:end]
+
+
+def run_goes_on(text: str, at: int) -> bool:
+    """Whether the run at `at` may go on behind the text's end."""
+    run = len(run_at(text, at))
+    return at + run == len(text) and run < LONGEST_RUN
+
+
+def held_suffix(text: str, words: tuple[str, ...]) -> int:
+    """Length of the longest end of `text` that is a start of one of `words`, and not all of it."""
+    longest = max(len(word) for word in words) - 1
+    for length in range(min(longest, len(text)), 0, -1):
+        if any(word.startswith(text[-length:]) for word in words):
+            return length
+    return 0

@@ -106,4 +106,3 @@ def _input(case: Mapping[str, Any], cut: str) -> Iterator[StreamEvent]:
             yield ResponseEnded("length")
         case _:
             yield ResponseEnded("stop")
-

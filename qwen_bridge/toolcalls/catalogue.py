@@ -16,11 +16,31 @@ from typing import Any
 from qwen_bridge.messages import ToolSpec
 
 HARMLESS = frozenset(
-    (
-        "read read_file read_many_files readfile view view_file list list_files list_directory ls list_dir glob grep "
-        "search search_files codebase_search search_code list_code_definition_names ask ask_user ask_followup_question "
-        "attempt_completion plan_mode_respond"
-    ).split()
+    [
+        "read",
+        "read_file",
+        "read_many_files",
+        "readfile",
+        "view",
+        "view_file",
+        "list",
+        "list_files",
+        "list_directory",
+        "ls",
+        "list_dir",
+        "glob",
+        "grep",
+        "search",
+        "search_files",
+        "codebase_search",
+        "search_code",
+        "list_code_definition_names",
+        "ask",
+        "ask_user",
+        "ask_followup_question",
+        "attempt_completion",
+        "plan_mode_respond",
+    ]
 )
 """Names that read, list, search or ask. Whatever is not here, and not marked by the user, counts as destructive."""
 

@@ -28,12 +28,12 @@ from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.gate import Gate
 from qwen_bridge.toolcalls.grammar import read_call
-from qwen_bridge.toolcalls.reading import Call, Reading
 from qwen_bridge.toolcalls.held import Held, Settled
 from qwen_bridge.toolcalls.native import NativeCalls
 from qwen_bridge.toolcalls.outbox import Client, Judged, Outbox
 from qwen_bridge.toolcalls.pieces import Kind, Passed
 from qwen_bridge.toolcalls.policy import Decision, Ending, Reason, ToolSettings, Verdict, decide
+from qwen_bridge.toolcalls.reading import Call, Reading
 from qwen_bridge.toolcalls.report import Report
 
 THINKING_MEMORY = 256 * 1024
@@ -78,6 +78,9 @@ class ToolCallExtractor:
         """Take one event; return what became ready because of it. Nothing follows a terminal event."""
         if self._ended:
             return []
+        if self._held is not None and type(item) is TextDelta:  # the hot path: a long body, delta by delta
+            settled = self._held.feed(item.text)
+            return [] if settled is None else self._go_on(settled)
         match item:
             case TextDelta(text):
                 return self._read(text, None)
@@ -100,24 +103,28 @@ class ToolCallExtractor:
 
     def _read(self, text: str, cut: bool | None) -> list[StreamEvent]:
         """Take text. `cut` is None while more may come, then whether the answer was cut off."""
+        if self._held is not None:
+            settled = self._held.feed(text) or (self._held.finish() if cut is not None else None)
+            return [] if settled is None else self._go_on(settled, cut)
         ready: list[StreamEvent] = []
-        final = cut is not None
         while True:
-            if self._held is None:
-                passed = self._gate.feed(text, final=final)
-                ready += self._pass(passed)
-                if passed.call is None:
-                    return ready
-                text = passed.call
-                self._held = Held(text, self._catalogue, self._settings.max_call, fenced=passed.fenced)
-            settled = self._held.feed(text)
+            passed = self._gate.feed(text, final=cut is not None)
+            ready += self._pass(passed)
+            if passed.call is None:
+                return ready
+            self._held = Held(passed.call, self._catalogue, self._settings.max_call, fenced=passed.fenced)
+            settled = self._held.feed(passed.call) or (self._held.finish() if cut is not None else None)
             if settled is None:
-                if not final:
-                    return ready
-                settled = self._held.finish()
+                return ready
             self._held = None
             text, events = self._settle(settled, cut)
             ready += events
+
+    def _go_on(self, settled: Settled, cut: bool | None = None) -> list[StreamEvent]:
+        """What was held has settled: judge it, and read on behind it."""
+        self._held = None
+        rest, ready = self._settle(settled, cut)
+        return [*ready, *self._read(rest, cut)]
 
     def _pass(self, passed: Passed) -> list[StreamEvent]:
         ready: list[StreamEvent] = []

@@ -78,9 +78,11 @@ def read_closing(text: str, at: int, opening: Opening, own: frozenset[str]) -> C
         if found := _BRACKETS.match(text, at):
             at = end = found.end()
             call = call or found.group() == "/>"
-        elif opening.fenced and (found := _FENCE.match(text, at)):
-            at = end = found.end()
-        elif (found := _BOLD.match(text, at)) or (end and (found := _TORN_CLOSER.match(text, at))):
+        elif (
+            (opening.fenced and (found := _FENCE.match(text, at)))
+            or (found := _BOLD.match(text, at))
+            or (end and (found := _TORN_CLOSER.match(text, at)))
+        ):
             at = end = found.end()
         elif (found := _HALF_CLOSER.match(text, at)) and _is_start_of_closer(found, own):
             return Closing(len(text), call, wrapper, strays)

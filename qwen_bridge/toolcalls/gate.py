@@ -82,7 +82,7 @@ class Gate:
 
     def skip(self, text: str, passed: Passed) -> str:
         """What stands at the start of `text` is no call: let its first mark through, and return the rest."""
-        end = len(_run(text, 0))
+        end = len(asides.run_at(text, 0))
         self._pass(text[:end], passed)
         return text[end:]
 
@@ -112,7 +112,7 @@ class Gate:
             passed.pieces.append(Piece(Kind.THINKING, text[at : found.start()]))
             self._mode = Mode.PROSE
             return found.end(), False
-        keep = 0 if final else _longest_suffix(text[at:], asides.THINKING_CLOSERS)
+        keep = 0 if final else asides.held_suffix(text[at:], asides.THINKING_CLOSERS)
         passed.pieces.append(Piece(Kind.THINKING, text[at : len(text) - keep]))
         return len(text) - keep, True
 
@@ -151,7 +151,7 @@ class Gate:
             self._pass(text[at:begin], passed)
             passed.pieces.append(Piece(Kind.HALF, text[begin:]))
             return len(text), False
-        end = begin + len(_run(text, begin))
+        end = begin + len(asides.run_at(text, begin))
         self._pass(text[at:end], passed)
         return end, False
 
@@ -199,8 +199,8 @@ class Gate:
 
     def _at_fence(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
         """A fence that holds nothing but a call may be one; any other is code."""
-        run = _run(text, at)
-        if at + len(run) == len(text) and not final:
+        run = asides.run_at(text, at)
+        if asides.run_goes_on(text, at) and not final:
             return _Step.STAY
         if self._place.inert or len(run) < 3 or self._mode is Mode.RESULT or self._place.introduced:
             return _Step.LET_THROUGH
@@ -216,7 +216,7 @@ class Gate:
             self._pass("\n", passed)
             return at + 1, False
         if text[at] == "`":
-            waits = at + len(_run(text, at)) == len(text) and not final
+            waits = asides.run_goes_on(text, at) and not final
             return self._act(_Step.STAY if waits else _Step.LET_THROUGH, text, at, at, passed)
         return self._act(self._at_tag(text, at, passed, final), text, at, at, passed)
 
@@ -275,18 +275,18 @@ class Gate:
             return _Step.STAY if half and not final else None
         if not tag.closing:
             return None
-        if tag.end == len(text) and not tag.closed and tag.plain:
-            if any(word.startswith(tag.word.casefold()) for word in _STRAY):
-                return _Step.STAY if not final else len(text) if self._after_call else None
+        starts = any(word.startswith(tag.word.casefold()) for word in _STRAY)
+        if starts and tag.end == len(text) and not tag.closed and tag.plain:
+            return _Step.STAY if not final else len(text) if self._after_call else None
         if self._after_call and tag.word.casefold() in _STRAY and tag.closed:
             return tag.end
         return self._note_closer(text, at, final)
 
     def _note_closer(self, text: str, at: int, final: bool) -> _Step:
         tag = tag_at(text, at)
-        if tag is not None and tag.end == len(text) and not tag.closed and not final:
-            if len(text) - at < _LONGEST_CLOSER:
-                return _Step.STAY
+        near_end = len(text) - at < _LONGEST_CLOSER and not final
+        if tag is not None and tag.end == len(text) and not tag.closed and near_end:
+            return _Step.STAY
         if tag is not None and tag.closing and self._place.code is not Code.SPAN:
             self._dangling.add(tag.word)
         return _Step.LET_THROUGH
@@ -298,20 +298,3 @@ class Gate:
             self._after_call = False
         self._place.feed(text)
         passed.pieces.append(Piece(Kind.TEXT, text))
-
-
-def _run(text: str, at: int) -> str:
-    """The run of one and the same character at `at`, for backticks and tildes; else that character alone."""
-    end = at + 1
-    while text[at] in "`~*" and end < len(text) and text[end] == text[at]:
-        end += 1
-    return text[at:end]
-
-
-def _longest_suffix(text: str, words: tuple[str, ...]) -> int:
-    """Length of the longest end of `text` that is a start of one of `words`, and not all of it."""
-    longest = max(len(word) for word in words) - 1
-    for length in range(min(longest, len(text)), 0, -1):
-        if any(word.startswith(text[-length:]) for word in words):
-            return length
-    return 0

@@ -119,9 +119,7 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
     return _Body(read.end, arguments, flaws, [*read.repairs, *repairs], json=True)
 
 
-def _read_tags(
-    text: str, opening: Opening, head: Head, tool: Tool, start: int, own: frozenset[str]
-) -> _Body:
+def _read_tags(text: str, opening: Opening, head: Head, tool: Tool, start: int, own: frozenset[str]) -> _Body:
     """Arguments as tags, and as attributes of the head."""
     given = {tool.key(key) or key: value for key, value in head.attributes.items() if key != "name" or tool.key(key)}
     given = {key: value for key, value in given.items() if key in tool.properties or not tool.properties}
@@ -151,5 +149,3 @@ def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head:
     if following is not None and not following.closing and body.arguments:
         return {Flaw.CLOSER_MISSING}
     return {Flaw.JUNK} if not body.json else {Flaw.CLOSER_MISSING}
-
-

@@ -20,7 +20,6 @@ from qwen_bridge.toolcalls.tags import CALLS, NAMESPACE, WRAPPERS, is_wrapper, t
 WORK_PER_CHARACTER = 16
 FREE_WORK = 256 * 1024
 _TAIL = 200
-_MAY_CLOSE = re.compile(r"[>＞}\];]")
 _ESCAPED_END = re.compile(r"&lt;/[\w.\-]+&gt;")
 
 
@@ -37,7 +36,10 @@ class Settled:
 class Held:
     """Collects one call. `limit` is in characters."""
 
-    __slots__ = ("_catalogue", "_closer", "_escaped", "_fenced", "_limit", "_pieces", "_size", "_tail", "_work")
+    __slots__ = (
+        "_catalogue", "_closer", "_ends_closer", "_escaped", "_fenced", "_limit", "_pieces", "_recent", "_size",
+        "_tail", "_work",
+    )  # fmt: skip
 
     def __init__(self, opener: str, catalogue: Catalogue, limit: int, *, fenced: bool) -> None:
         self._catalogue = catalogue
@@ -45,7 +47,9 @@ class Held:
         self._fenced = fenced
         self._escaped = opener.startswith("&lt;")
         self._closer = self._closer_of(opener)
+        self._ends_closer = re.compile(r"[}\]]" if opener[0] in "{[" else ";" if self._escaped else "[>＞]").search
         self._pieces: list[str] = []
+        self._recent: list[str] = []  # what came since closers were last looked for
         self._size = 0
         self._tail = ""
         self._work = 0
@@ -65,18 +69,24 @@ class Held:
 
     def feed(self, text: str) -> Settled | None:
         """Take more text; return how the call ended, or None while it has not."""
-        if self._size + len(text) > self._limit:
-            return self._overflow(text)
-        start = self._size - len(self._tail)
-        window = self._tail + text
         self._pieces.append(text)
         self._size += len(text)
-        if not self._fenced and (_MAY_CLOSE.search(text) is not None):
-            for found in self._closer.finditer(window):
-                end = start + found.end()
-                if end > self._size - len(text) and (settled := self._try(end)) is not None:
-                    return settled
-        self._tail = window[-_TAIL:]
+        if self._size > self._limit:
+            return Settled(None, "", "", too_long=True)
+        if self._fenced:
+            return None
+        self._recent.append(text)
+        return None if self._ends_closer(text) is None else self._look(self._size - len(text))
+
+    def _look(self, seen: int) -> Settled | None:
+        """Look for closers that end behind the first `seen` characters."""
+        window = "".join((self._tail, *self._recent))
+        start = self._size - len(window)
+        for found in self._closer.finditer(window):
+            end = start + found.end()
+            if end > seen and (settled := self._try(end)) is not None:
+                return settled
+        self._tail, self._recent = window[-_TAIL:], []
         return None
 
     def _try(self, end: int) -> Settled | None:
@@ -112,9 +122,6 @@ class Held:
         if "<" in text or ">" in text:
             return None
         return read_call(html.unescape(text), self._catalogue)
-
-    def _overflow(self, text: str) -> Settled:
-        return Settled(None, self._whole() + text, "", too_long=True)
 
     def _whole(self) -> str:
         whole = "".join(self._pieces)

@@ -90,5 +90,3 @@ def _only_parameter(tool: Tool) -> str | None:
         return None
     (key,) = tool.required
     return key if "string" in typing_of.kinds(tool.schema(key)) else None
-
-

@@ -45,7 +45,9 @@ _KEYS = "|".join((*NAMES, *ARGUMENT_KEYS, *ENVELOPES, "id", "type"))
 _JSON = re.compile(
     rf"""\[?\s*\{{\s*(?:["']?(?P<key>{_KEYS})["']?\s*(?P<colon>[:=])\s*(?:["'](?P<value>[^"'\n]*)(?P<quote>["'>])?)?)?"""
 )
-_AFTER_NAME = re.compile(rf"""\s*(?:,\s*["']?(?:{"|".join(ARGUMENT_KEYS)})\b|,?\s*[<＜]\s*param|,\s*["'](?:id|type)\b)""")
+_AFTER_NAME = re.compile(
+    rf"""\s*(?:,\s*["']?(?:{"|".join(ARGUMENT_KEYS)})\b|,?\s*[<＜]\s*param|,\s*["'](?:id|type)\b)"""
+)
 _JSON_PREFIX = re.compile(r"""\[?\s*\{?\s*["']?\w*["']?\s*[:=]?\s*["']?\w*\Z""")
 _LOOSE = re.compile(r"""(?:function|\{\s*["']?function)\s*=""")
 _CDATA = "<![CDATA["
@@ -170,7 +172,9 @@ class Markers:
 
     def _maybe_name(self, rest: str, final: bool) -> Found:
         """A declared name whose arguments are not in sight yet."""
-        named = any(rest.startswith(name) and not rest[len(name) :].strip(" \t\r\n:>,") for name in self._catalogue.tools)
+        named = any(
+            rest.startswith(name) and not rest[len(name) :].strip(" \t\r\n:>,") for name in self._catalogue.tools
+        )
         return Found.PARTIAL if named and not final else Found.NOTHING
 
     def _lonely(self, tag: Tag) -> Found:
@@ -181,7 +185,9 @@ class Markers:
         found = _WORD.match(text, at)
         rest = text[at:]
         if found is None or found.end() == len(text) or _PARTIAL_NAMESPACE.match(text, at) or _CDATA.startswith(rest):
-            possible = found is not None and (self._can_be(found["word"]) or found["slash"]) or _CDATA.startswith(rest)
+            possible = (found is not None and (self._can_be(found["word"]) or found["slash"])) or _CDATA.startswith(
+                rest
+            )
             return Found.PARTIAL if possible and not final else Found.CALL if final and possible else Found.NOTHING
         word = found["word"]
         known = word.casefold() in self._words or fold(word) in self._folded or word.casefold() in PARAMETERS
@@ -216,7 +222,7 @@ class Markers:
         at = after_space(text, at)
         if at >= len(text):
             return Found.CALL if final else Found.PARTIAL
-        return Found.CALL if text[at] in "<＜{(\"*" else Found.NOTHING
+        return Found.CALL if text[at] in '<＜{("*' else Found.NOTHING
 
     def _parameter_follows(self, text: str, at: int, final: bool) -> Found:
         """An undeclared tool is a call, to be withheld, only where parameters or JSON follow its head."""

@@ -12,8 +12,8 @@ from qwen_bridge.events import ToolCallDelta, ToolCallEnded, ToolCallStarted
 from qwen_bridge.toolcalls import arguments as typing_of
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.flaws import Flaw
-from qwen_bridge.toolcalls.reading import Call
 from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
+from qwen_bridge.toolcalls.reading import Call
 
 type NativeEvent = ToolCallStarted | ToolCallDelta | ToolCallEnded
 

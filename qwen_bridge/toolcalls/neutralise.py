@@ -54,7 +54,7 @@ class Neutraliser:
         return len(text) - len(text.rstrip("`")) if text.endswith("`") else self._comment_kept(text)
 
     def _comment_kept(self, text: str) -> int:
-        for mark in ("<!-", "<!", "<", "--", "-"):
+        for mark in ("<!-", "<!"):
             if text.endswith(mark):
                 return len(mark)
         return 0

@@ -15,9 +15,9 @@ from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls import notices, write_xml
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.envelope import written
-from qwen_bridge.toolcalls.reading import Call
 from qwen_bridge.toolcalls.neutralise import Neutraliser
 from qwen_bridge.toolcalls.policy import Decision, Reason, ToolSettings, Verdict
+from qwen_bridge.toolcalls.reading import Call
 from qwen_bridge.toolcalls.report import CallReport, Report
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS
 
@@ -49,7 +49,8 @@ class Outbox:
     """Every method returns the events that are ready because of it."""
 
     __slots__ = (
-        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser", "_queue", "_settings", "report", "shown",
+        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser",
+        "_queue", "_settings", "report", "shown",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue, client: Client, ids: IdSource, settings: ToolSettings) -> None:

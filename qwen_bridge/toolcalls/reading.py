@@ -74,4 +74,3 @@ def reading_of(text: str, calls: tuple[Call, ...], closing: Closing, opening: Op
     """The reading of `calls` that were closed as `closing` says."""
     last = nothing_follows(text, closing.end)
     return Reading(calls, len(text) if last else closing.end, dialect, last, opening.fenced, opening.namespaced)
-

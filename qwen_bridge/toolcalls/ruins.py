@@ -39,5 +39,3 @@ def ruin_end(text: str, at: int, own: frozenset[str]) -> int:
     words = "|".join(re.escape(word) for word in own | CALLS | WRAPPERS)
     found = re.compile(rf"(?:[<＜]\s*[/／]\s*(?:{words})\s*[>＞]\s*)+").search(text, at)
     return found.end() if found else len(text)
-
-

@@ -54,6 +54,33 @@ class Sum:
         return self.wrong + self.false_calls
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A published figure: per cent read and dangerous of the 468 real cases, dangerous calls of writing tools."""
+
+    name: str
+    lenient: float
+    danger: float
+    destructive: int | None = None
+
+
+PUBLISHED = (
+    Peer("ai-sdk morph-xml", 77.4, 12.2, 19),
+    Peer("q27 drift chain", 66.0, 12.8, 9),
+    Peer("vllm-mlx hermes", 60.0, 12.2, 13),
+    Peer("ai-sdk hermes", 56.0, 4.9),
+    Peer("ai-sdk qwen3coder", 53.8, 8.8, 12),
+    Peer("vLLM qwen3_coder", 49.4, 10.0, 13),
+    Peer("SGLang qwen3_coder", 46.2, 8.3, 12),
+    Peer("FreeQwenApi (bridge)", 45.1, 0.4),
+    Peer("regex + json_repair", 40.4, 3.8),
+    Peer("vLLM hermes", 38.7, 2.6),
+    Peer("no bridge (Roo)", 37.8, 4.9, 5),
+    Peer("never call", 32.5, 0.0),
+)
+"""knowledge/toolcalls.md 4; measured on the whole corpus, of which a checkout sees one half."""
+
+
 def judge(case: Mapping[str, Any], result: Mapping[str, Any]) -> Outcome:
     """The outcome of one corpus line, given what `cases.parse` made of it."""
     expect = case["expect"]

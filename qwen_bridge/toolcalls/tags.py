@@ -12,17 +12,30 @@ from dataclasses import dataclass
 NAMESPACE = r"(?:[|｜][ \t]*\w{1,24}[ \t]*[|｜][ \t]*)?"
 OPENING = rf"[<＜][ \t]*(?P<slash>[/／])?[ \t]*{NAMESPACE}"
 
+LONGEST_TAG = 2000
+"""Characters behind a tag's word, at most."""
+
 _TAG = re.compile(
-    rf"{OPENING}(?P<word>[^\W\d][\w.\-]*)(?P<rest>[^<>＜＞\n]*?)[ \t]*(?P<void>[/／])?[ \t]*(?P<end>[>＞]|(?=[<＜\n])|\Z)"
+    rf"{OPENING}(?P<word>[^\W\d][\w.\-]*)(?P<rest>[^<>＜＞\n]{{0,{LONGEST_TAG}}})(?P<end>[>＞]|(?=[<＜\n])|\Z)"
 )
-_ATTRIBUTE = re.compile(
-    r"""([^\W\d][\w.\-]*)\s*=\s*(?:"([^"]*)"?|'([^']*)'?|[“”]([^“”]*)[“”]?|([^\s"'“”/>]+))"""
-)
+_ATTRIBUTE = re.compile(r"""([^\W\d][\w.\-]*)\s*=\s*(?:"([^"]*)"?|'([^']*)'?|[“”]([^“”]*)[“”]?|([^\s"'“”/>]+))""")
 _SPACE = re.compile(r"\s*")
 
 WRAPPERS = frozenset(
-    "tool_call tool_calls toolcall toolcalls tool_code tool_use tools function_call function_calls functions "
-    "function_invocation tool_request".split()
+    [
+        "tool_call",
+        "tool_calls",
+        "toolcall",
+        "toolcalls",
+        "tool_code",
+        "tool_use",
+        "tools",
+        "function_call",
+        "function_calls",
+        "functions",
+        "function_invocation",
+        "tool_request",
+    ]
 )
 """Tags that only say that a call is inside. They carry no meaning."""
 
@@ -71,13 +84,15 @@ def tag_at(text: str, at: int) -> Tag | None:
     if found is None:
         return None
     head = text[found.start() : found.start("word")]
+    rest = found["rest"].rstrip(" \t")
+    void = rest.endswith(("/", "／"))
     return Tag(
         found.start(),
         found.end(),
         found["word"],
-        found["rest"],
+        rest[:-1].rstrip(" \t") if void else rest,
         closing=found["slash"] is not None,
-        void=found["void"] is not None,
+        void=void,
         closed=bool(found["end"]),
         namespaced=len(head.strip("<＜/／ \t")) > 0 or head[0] == "＜",
     )

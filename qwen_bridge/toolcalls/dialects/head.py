@@ -11,14 +11,15 @@ from qwen_bridge.toolcalls.catalogue import Catalogue
 
 QUOTES = "\"'“”‘’"
 
-ATTRIBUTES = rf"""(?:\s+[^\W\d][\w.\-]*\s*=\s*(?:"[^"]*"|'[^']*'|[“”][^“”]*[“”]))*"""
+ATTRIBUTES = r"""(?:\s+[^\W\d][\w.\-]*\s*=\s*(?:"[^"]*"|'[^']*'|[“”][^“”]*[“”]))*"""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """`written` is the name as the model wrote it; arguments begin at `end`.
 
-    `word` is the tag's own word, which closes the call. `attributes` are arguments given inside the tag; `void` says the tag closed itself; `dialect` is the form.
+    `word` is the tag's own word, which closes the call. `attributes` are arguments given inside the tag; `void` says
+    the tag closed itself; `dialect` is the form.
     """
 
     written: str

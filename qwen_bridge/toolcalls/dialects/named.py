@@ -13,9 +13,21 @@ from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.dialects.head import ATTRIBUTES, QUOTES, Head, name_pattern, names_of
 from qwen_bridge.toolcalls.tags import NAMESPACE, Tag, tag_at
 
-WORDS = (
-    "function_name func_name funcname function functions func tool_name toolname tool invoke_name invoke name call".split()
-)
+WORDS = [
+    "function_name",
+    "func_name",
+    "funcname",
+    "function",
+    "functions",
+    "func",
+    "tool_name",
+    "toolname",
+    "tool",
+    "invoke_name",
+    "invoke",
+    "name",
+    "call",
+]
 """Words that announce a name, the longer ones first."""
 
 _ALTERNATIVES = "|".join(WORDS)
@@ -24,9 +36,7 @@ _INVOKE = ("invoke", "invoke_name")
 
 @lru_cache(maxsize=256)
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    gap = (
-        rf"(?P<gap>\s*(?:[=:>]|\bname\s*[=:]|(?<=\w)\s)[\s{QUOTES}=:>]*(?:name[{QUOTES}]?\s*[=:]\s*[{QUOTES}]?)?)"
-    )
+    gap = rf"(?P<gap>\s*(?:[=:>]|\bname\s*[=:]|(?<=\w)\s)[\s{QUOTES}=:>]*(?:name[{QUOTES}]?\s*[=:]\s*[{QUOTES}]?)?)"
     after = (
         rf"(?P<after>\s*[{QUOTES}]?(?P<attributes>{ATTRIBUTES})\s*(?P<void>[/／])?\s*"
         rf"(?:[>＞]|</\s*(?:{_ALTERNATIVES}|parameter)\s*>|,|(?=[\n<＜{{(])|\Z))"

@@ -13,7 +13,9 @@ from qwen_bridge.toolcalls.tags import OPENING
 @lru_cache(maxsize=256)
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     name = name_pattern(names, generic=True)
-    return re.compile(rf"{OPENING}parameter\s*=\s*[{QUOTES}]?(?P<name>{name})[{QUOTES}]?\s*(?:[>＞]|(?=\n))(?=\s*[<＜])")
+    return re.compile(
+        rf"{OPENING}parameter\s*=\s*[{QUOTES}]?(?P<name>{name})[{QUOTES}]?\s*(?:[>＞]|(?=\n))(?=\s*[<＜])"
+    )
 
 
 def read(text: str, at: int, catalogue: Catalogue) -> Head | None:
