@@ -11,6 +11,8 @@ The one state is `_held`: a call is open, or it is not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from qwen_bridge.events import (
     FinishReason,
@@ -31,7 +33,7 @@ from qwen_bridge.toolcalls.grammar import read_call
 from qwen_bridge.toolcalls.held import Held, Settled
 from qwen_bridge.toolcalls.native import NativeCalls
 from qwen_bridge.toolcalls.outbox import Client, Judged, Outbox
-from qwen_bridge.toolcalls.pieces import Kind, Passed
+from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.policy import Decision, Ending, Reason, ToolSettings, Verdict, decide
 from qwen_bridge.toolcalls.reading import Call, Reading
 from qwen_bridge.toolcalls.report import Report
@@ -128,20 +130,27 @@ class ToolCallExtractor:
 
     def _pass(self, passed: Passed) -> list[StreamEvent]:
         ready: list[StreamEvent] = []
-        for piece in passed.pieces:
-            match piece.kind:
-                case Kind.TEXT:
-                    ready += self._outbox.say(piece.text)
-                case Kind.THINKING if piece.text:
-                    self._thinking.add(piece.text)
-                    ready.append(ReasoningDelta(piece.text))
-                case Kind.HALF:
-                    ready += self._outbox.take(Judged(Call("", None, {}), _withheld(Reason.CUT_OFF), "unread"))
-                case Kind.REFUSED:
-                    self.report.refused.append(piece.text)
-                case _:
-                    pass
+        for kind, group in groupby(passed.pieces, key=attrgetter("kind")):
+            if kind is Kind.TEXT:
+                ready += self._outbox.say("".join(piece.text for piece in group))
+                continue
+            for piece in group:
+                ready += self._note(piece)
         return ready
+
+    def _note(self, piece: Piece) -> list[StreamEvent]:
+        """Take a piece that is no text."""
+        match piece.kind:
+            case Kind.THINKING if piece.text:
+                self._thinking.add(piece.text)
+                return [ReasoningDelta(piece.text)]
+            case Kind.HALF:
+                return self._outbox.take(Judged(Call("", None, {}), _withheld(Reason.CUT_OFF), "unread"))
+            case Kind.REFUSED:
+                self.report.refused.append(piece.text)
+            case _:
+                pass
+        return []
 
     def _settle(self, settled: Settled, cut: bool | None) -> tuple[str, list[StreamEvent]]:
         """Judge what was held; return the text that is still to be read, and what is ready."""

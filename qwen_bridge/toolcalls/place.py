@@ -92,14 +92,14 @@ class Place:
     def _end_line(self) -> None:
         found = _FENCE.match(self._line)
         if found is not None and not self._fence:
-            self._fence = found["mark"]
+            self._fence, self._span = found["mark"], 0
         elif found is not None and found["mark"].startswith(self._fence) and not found["info"].strip():
             self._fence = ""
         if self._line.strip():
             self._intro = self._recent
         else:
-            self.example = False
-        self._line, self._recent, self._span = "", "", 0
+            self.example, self._span = False, 0
+        self._line = self._recent = ""
 
     @property
     def code(self) -> Code:

@@ -17,6 +17,7 @@ from qwen_bridge.toolcalls.tags import PARAMETERS, WRAPPERS, Tag, after_space, t
 
 _CDATA = "<![CDATA["
 _CDATA_END = re.compile(r"\]\]>")
+_CLOSERS_ONLY = re.compile(r"(?:\s*[<＜]\s*[/／][^<>＜＞]*[>＞])*\s*")
 _VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
 
 
@@ -198,10 +199,11 @@ class _Scan:
         """The call ends here, and the value was not closed: it ended at the next parameter, or ends here."""
         if self._unclosed is not None:
             return self._at_next_parameter(self._unclosed)
-        if self._rivals and not self._bounds.text[self._rivals[-1].end : tag.start].strip():
+        if self._rivals:
             last = self._rivals[-1]
-            doubt = Flaw.AMBIGUOUS if self._inner or self._lost or self._doubled_opener else None
-            return End(last.start, last.end, doubt, "param.nested_unbalanced")
+            alone = _CLOSERS_ONLY.fullmatch(self._bounds.text, last.end, tag.start) is not None
+            doubtful = bool(self._inner or self._lost) or self._doubled_opener or not alone
+            return End(last.start, last.end, Flaw.AMBIGUOUS if doubtful else None, "param.nested_unbalanced")
         if self._inner or self._lost:
             return End(tag.start, tag.start, Flaw.AMBIGUOUS)
         doubt = Flaw.AMBIGUOUS if self._doubled_opener else Flaw.VALUE_UNCLOSED
