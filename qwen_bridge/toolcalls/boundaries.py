@@ -18,7 +18,9 @@ from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, NAMESPACE, WRAPPERS, Ta
 NAMING = frozenset(("tool_name", "function_name", "funcname", "invoke_name", "name"))
 """Tags that name the tool of a next call."""
 
-_ALL_CLOSED = re.compile(rf"\s*(?:[<＜]\s*[/／]\s*(?P<word>{'|'.join(sorted(ARGUMENTS))})\s*[>＞]|\}}|\]\]>|\*{{1,3}}(?=[<＜]))")
+_ALL_CLOSED = re.compile(
+    rf"\s*(?:[<＜]\s*[/／]\s*(?P<word>{'|'.join(sorted(ARGUMENTS))})\s*[>＞]|\}}|\]\]>|\*{{1,3}}(?=[<＜]))"
+)
 _TORN = re.compile(r"\w{0,5}>")
 
 

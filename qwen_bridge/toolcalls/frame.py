@@ -57,6 +57,8 @@ def read_opening(text: str, at: int) -> Opening:
             at = found.end()
         elif (tag := tag_at(text, at)) is not None and not tag.closing and tag.closed and is_wrapper(tag):
             named = tag.attributes().get("name", named)
+            if tag.rest.lstrip().startswith("="):
+                named = tag.rest.strip(" =\t\"'")
             wrappers, namespaced, at = wrappers + 1, namespaced or tag.namespaced, tag.end
         else:
             return Opening(at, wrappers > 0, wrappers, fenced, namespaced, named)

@@ -26,7 +26,7 @@ def read_call(text: str, catalogue: Catalogue) -> Reading | None:
     if not opening.named and text[opening.end : opening.end + 1] in ("{", "[", '"', "'"):
         reading = read_json_call(text, opening, catalogue)
         if reading is not None:
-            return reading
+            return reading if reading.calls else None
     head = _head(text, opening, catalogue)
     if head is not None:
         return read_headed(text, opening, head, catalogue)

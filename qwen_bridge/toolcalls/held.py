@@ -47,7 +47,7 @@ class Held:
         self._fenced = fenced
         self._escaped = opener.startswith("&lt;")
         self._closer = self._closer_of(opener)
-        self._ends_closer = re.compile(r"[}\]]" if opener[0] in "{[" else ";" if self._escaped else "[>＞]").search
+        self._ends_closer = re.compile(r"[^ \t]" if opener[0] in "{[" else ";" if self._escaped else "[>＞]").search
         self._pieces: list[str] = []
         self._recent: list[str] = []  # what came since closers were last looked for
         self._size = 0
@@ -59,7 +59,7 @@ class Held:
         if self._escaped:
             return _ESCAPED_END
         if opener[0] in "{[":
-            return re.compile(r"[}\]]")
+            return re.compile(r"[}\]][ \t]*[^ \t}\]]")
         tag = tag_at(opener.lstrip("*"), 0)
         words = WRAPPERS
         if tag is None or not is_wrapper(tag) or tag.word.casefold() in CALLS:

@@ -13,11 +13,17 @@ from qwen_bridge.toolcalls.loose_json import JsonValue, Unreadable, may_go_on, r
 from qwen_bridge.toolcalls.reading import Call, Reading, reading_of, typed_call
 from qwen_bridge.toolcalls.ruins import wrapper_closer
 
+_TEXT_ON_LINE = re.compile(r"[ \t]*[^\s<＜{\[,*`]")
+"""A call without a wrapper stands alone on its lines; with words behind it on the same line it is a quotation."""
+
 _ESCAPED_JSON = re.compile(r'[{\[]\s*\{?\s*\\"')
 
 
 def read_json_call(text: str, opening: Opening, catalogue: Catalogue) -> Reading | None:
-    """A call that is one JSON value; None where it is none, so that a head may be tried."""
+    """A call that is one JSON value; None where it is none, so that a head may be tried.
+
+    A reading without calls says that it is none for certain.
+    """
     try:
         read = read_json(text, opening.end)
     except Unreadable:
@@ -26,6 +32,8 @@ def read_json_call(text: str, opening: Opening, catalogue: Catalogue) -> Reading
     if not entries:
         return None
     closing = read_closing(text, read.end, opening, frozenset())
+    if not opening.wrapped and not opening.fenced and _TEXT_ON_LINE.match(text, closing.end):
+        return reading_of(text, (), closing, opening, "none")
     flaws = _json_flaws(text, read, closing, opening)
     calls = tuple(_json_call(entry, read, flaws, catalogue) for entry in entries)
     dialect = "json_fence" if opening.fenced else "hermes_json" if opening.wrapped else "json_bare"

@@ -37,8 +37,14 @@ SURE_HALF = 6
 HEAD_BEHIND = 40
 """Characters that a head may go on for behind its first `>`, beside the name: `<name>`, a newline, `X</name>`."""
 
+_TOO_FAR = "\n\x00"
+"""Stands where the reach ends: neither the end of a text nor anything that may follow an opener."""
+
+STRONG = frozenset(("function", "invoke"))
+"""Words whose tag is a call even if the tool is unknown; others are ordinary XML then."""
+
 _WORD = re.compile(rf"{OPENING}(?P<word>[\w.\-]*)")
-_PARTIAL_NAMESPACE = re.compile(r"[<＜][ \t]*[/／]?[ \t]*(?:[|｜][ \t]*\w{0,24}[ \t]*)?\Z")
+_PARTIAL_NAMESPACE = re.compile(r"[<＜][ \t]*[/／]?[ \t]*(?:[|｜]{1,2}[ \t]*(?:\w{1,24}[ \t]*[|｜]{0,2}[ \t]*)?)?\Z")
 _CHANNEL = re.compile(r"<\|(?:start\|>\s*assistant|channel\|>)[^{]{0,160}<\|message\|>\s*\{")
 _CHANNEL_WORDS = ("<|channel|>", "<|start|>")
 _KEYS = "|".join((*NAMES, *ARGUMENT_KEYS, *ENVELOPES, "id", "type"))
@@ -76,7 +82,7 @@ class Markers:
     def at(self, text: str, at: int, *, final: bool) -> Found:
         """What stands at `at`, a `<`, `{`, `[` or `f`; `final` says that no more text will come."""
         if not final and len(text) - at > LONGEST_OPENER:
-            text, final = text[: at + LONGEST_OPENER], True
+            text, final = text[: at + LONGEST_OPENER] + _TOO_FAR, True
         if text[at] in "{[":
             return self._json(text, at, final)
         if text[at] == "f":
@@ -124,7 +130,9 @@ class Markers:
         found = _WORD.match(text, at)
         if found is None or found["slash"]:
             return Found.NOTHING
-        if found.end() == len(text) or (not found["word"] and _PARTIAL_NAMESPACE.match(text, at)):
+        if not final and _PARTIAL_NAMESPACE.match(text, at):
+            return Found.PARTIAL
+        if found.end() == len(text):
             if not final:
                 return Found.PARTIAL if self._can_be(found["word"]) else Found.NOTHING
             return Found.HALF if self._is_half(found["word"]) else Found.NOTHING
@@ -155,6 +163,9 @@ class Markers:
     def _in_wrapper(self, text: str, tag: Tag, final: bool) -> Found:
         if "name" in tag.attributes():
             return Found.CALL
+        if tag.rest.lstrip().startswith("="):
+            named = self._catalogue.resolve(tag.rest.strip(" =\t\"'"))
+            return self._parameter_follows(text, tag.end, final) if named is not None else Found.NOTHING
         at = after_space(text, tag.end)
         if at >= len(text):
             return Found.PARTIAL if not final else self._lonely(tag)
@@ -184,7 +195,9 @@ class Markers:
     def _tag_in_wrapper(self, text: str, at: int, final: bool) -> Found:
         found = _WORD.match(text, at)
         rest = text[at:]
-        if found is None or found.end() == len(text) or _PARTIAL_NAMESPACE.match(text, at) or _CDATA.startswith(rest):
+        if not final and _PARTIAL_NAMESPACE.match(text, at):
+            return Found.PARTIAL
+        if found is None or found.end() == len(text) or _CDATA.startswith(rest):
             possible = (found is not None and (self._can_be(found["word"]) or found["slash"])) or _CDATA.startswith(
                 rest
             )
@@ -207,6 +220,8 @@ class Markers:
             return Found.CALL if complete else Found.NOTHING
         if head.dialect in ("tool_tag_xml", "special_tokens"):
             return self._behind_tag(text, head.end, head.written, final, bare=not head.attributes)
+        if named is None and head.word not in STRONG and head.word:
+            return Found.NOTHING
         if named is None:
             return self._parameter_follows(text, head.end, final)
         return self._evidence(text, head.end, final)
@@ -222,6 +237,10 @@ class Markers:
         at = after_space(text, at)
         if at >= len(text):
             return Found.CALL if final else Found.PARTIAL
+        if text[at] in "<＜" and not final:
+            tag = tag_at(text, at)
+            if (tag is None or tag.end == len(text)) and len(text) - at < LONGEST_OPENER:
+                return Found.PARTIAL  # it may be the closer of the head, and the evidence stands behind it
         return Found.CALL if text[at] in '<＜{("*' else Found.NOTHING
 
     def _parameter_follows(self, text: str, at: int, final: bool) -> Found:
@@ -231,6 +250,8 @@ class Markers:
             return Found.NOTHING if final else Found.PARTIAL
         if text[at] == "{":
             return Found.CALL
+        if not final and _PARTIAL_NAMESPACE.match(text, at):
+            return Found.PARTIAL
         tail = re.match(rf"[<＜]\s*[/／]?\s*{NAMESPACE}(?P<word>\w*)", text[at : at + 60])
         if tail is None:
             return Found.NOTHING

@@ -17,6 +17,7 @@ _FUSED = re.compile(r"""^\s*[=:]\s*["']?(?P<value>.*?)["']?\s*$""", re.DOTALL)
 _KEY_INSIDE = re.compile(r"\s*<(?:name|key)>\s*(?P<key>[^<>\n]{1,80}?)\s*</(?:name|key)>\s*")
 _KEY_FIRST = re.compile(r"\s*(?P<key>[^<>\n]{1,80}?)\s*(?:[<＜]\s*/\s*(?:parameter|name)[^<>\n]{0,12}>|(?=\n))")
 _ASSIGNED = re.compile(r"\s*(?P<key>[^\W\d][\w\-]*)[ \t]*[=:][ \t]*")
+_ARG_KEY = re.compile(r"<arg_key>\s*(?P<key>[^<>\n]{1,80}?)\s*</arg_key>\s*<arg_value>")
 _VALUE_OPENER = re.compile(r"\s*[<＜]value[>＞]")
 
 
@@ -43,12 +44,23 @@ def read_opener(text: str, at: int, tool: Tool, closers: frozenset[str]) -> Open
     tag = tag_at(text, at)
     if tag is None or tag.closing:
         return None
+    if tag.word == "arg_key":
+        return _key_then_value(text, tag, tool)
     if tag.word.casefold() in PARAMETERS:
         return _nameless(text, tag, tool) if tag.plain else _named(text, tag, tool)
     key = tool.key(tag.word)
     if (key is None and tool.properties) or tag.word.casefold() in closers or not tag.closed:
         return None
     return _own_tag(tag, key)
+
+
+def _key_then_value(text: str, tag: Tag, tool: Tool) -> Opener | None:
+    """`<arg_key>KEY</arg_key><arg_value>`, as another family of models has it."""
+    found = _ARG_KEY.match(text, tag.start)
+    if found is None:
+        return None
+    key = tool.key(found["key"])
+    return Opener(key or found["key"], key is not None, tag.start, found.end(), "arg_value", repair="param.arg_key")
 
 
 def _own_tag(tag: Tag, key: str | None) -> Opener:
@@ -87,7 +99,11 @@ def _unfinished(text: str, tag: Tag, written: str, tool: Tool) -> Opener | None:
             start = text.index(written, tag.start) + length
             start += bool(text[start : start + 1]) and text[start] in " \t:="
             return Opener(key, True, tag.start, start, repair="param.bracket_missing")
-    return None
+    begun = [key for key in tool.properties if written.startswith(key) and written != key]
+    if len(begun) != 1:
+        return None
+    start = text.index(written, tag.start) + len(begun[0])
+    return Opener(begun[0], True, tag.start, start, repair="param.fused_value")
 
 
 def _nameless(text: str, tag: Tag, tool: Tool) -> Opener | None:

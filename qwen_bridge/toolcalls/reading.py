@@ -73,4 +73,5 @@ def checked_call(tool: Tool, arguments: dict[str, Any], flaws: set[Flaw], repair
 def reading_of(text: str, calls: tuple[Call, ...], closing: Closing, opening: Opening, dialect: str) -> Reading:
     """The reading of `calls` that were closed as `closing` says."""
     last = nothing_follows(text, closing.end)
-    return Reading(calls, len(text) if last else closing.end, dialect, last, opening.fenced, opening.namespaced)
+    end = len(text) if last and text[closing.end :].strip() else closing.end
+    return Reading(calls, end, dialect, last, opening.fenced, opening.namespaced)

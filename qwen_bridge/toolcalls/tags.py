@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-NAMESPACE = r"(?:[|｜][ \t]*\w{1,24}[ \t]*[|｜][ \t]*)?"
+NAMESPACE = r"(?:[|｜]{1,2}[ \t]*\w{1,24}[ \t]*[|｜]{1,2}[ \t]*(?=\w)|[|｜](?=\w))?"
 OPENING = rf"[<＜][ \t]*(?P<slash>[/／])?[ \t]*{NAMESPACE}"
 
 LONGEST_TAG = 2000
@@ -84,7 +84,7 @@ def tag_at(text: str, at: int) -> Tag | None:
     if found is None:
         return None
     head = text[found.start() : found.start("word")]
-    rest = found["rest"].rstrip(" \t")
+    rest = found["rest"].rstrip(" \t|｜")
     void = rest.endswith(("/", "／"))
     return Tag(
         found.start(),

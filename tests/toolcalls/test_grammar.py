@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row is one text as a model writes it; cut in two it could not be read
 """Every way of writing a call that the taxonomy names (knowledge/toolcalls.md 2), with values of our own."""
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ ONE_CALL = {
     "head: half a quote": f'<function="shell>\n{BODY}',
     "head: name attribute": f'<function name="shell">\n{BODY}',
     "head: other attributes": '<function id="7" name="shell">\n<parameter name="command">ls -la</parameter>\n</function>',
+    "head: tool_call=": f"<tool_call=shell>\n{BODY}\n</tool_call>",
+    "head: function closed at once": "<tool_call>\n<function>shell</function>\n<parameter=command>ls -la</parameter>\n</tool_call>",
     "head: call=": "<tool_call><call=shell><parameter=command>ls -la</parameter></call></tool_call>",
     "head: tool name=": '<tool name="shell"><command>ls -la</command></tool>',
     "head: wrapper attribute": f'<tool_call name="shell">{ARGS}</tool_call>',
@@ -72,6 +75,8 @@ ONE_CALL = {
     "parameter: nameless assigned": "<function=shell>\n<parameter>command=ls -la</parameter>\n</function>",
     "parameter: fused": '<function=shell>\n<parameter=command="ls -la"></parameter>\n</function>',
     "parameter: fused without bracket": "<function=shell>\n<parameter=command ls -la</parameter>\n</function>",
+    "parameter: fused without a blank": "<function=shell>\n<parameter=commandls -la</parameter>\n</function>",
+    "parameter: arg_key": "<tool_call>shell\n<arg_key>command</arg_key>\n<arg_value>ls -la</arg_value>\n</tool_call>",
     "parameter: value attribute": '<function=shell>\n<parameter=command value="ls -la"/>\n</function>',
     "parameter: attribute of the head": '<shell command="ls -la"/>',
     "parameter: extra attribute": '<shell>\n<command type="string">ls -la</command>\n</shell>',
@@ -111,6 +116,7 @@ ONE_CALL = {
     "special: pipe namespace": '<｜NS｜tool_calls>\n<｜NS｜invoke name="shell">\n<｜NS｜parameter name="command">ls -la'
     "</｜NS｜parameter>\n</｜NS｜invoke>\n</｜NS｜tool_calls>",
     "special: full-width": "＜function=shell＞\n＜parameter=command＞ls -la＜/parameter＞\n＜/function＞",
+    "special: bars": f"<|tool_call|>{JSON}",
     "special: channels": f"<|channel|>commentary to=functions.shell <|constrain|>json<|message|>{ARGS}<|call|>",
     "special: entities": "&lt;shell&gt;\n&lt;command&gt;ls -la&lt;/command&gt;\n&lt;/shell&gt;",
     "invoke": invoke(*RUN),
@@ -137,7 +143,7 @@ SEVERAL = {
     "two dialects": (f"First {hermes(*RUN)} then\n{tagged(*PUT)}", [RUN, PUT]),
     "wrapper opener lost between": (f"{qwen_xml(*RUN, wrapped=False)}\n<tool_call>\n{qwen_xml(*PUT)}", [RUN, PUT]),
     "name tags": (
-        f"<tool_name>shell</tool_name>\n<parameter=command>ls -la</parameter>\n<tool_name>ping</tool_name>\n{{}}",
+        "<tool_name>shell</tool_name>\n<parameter=command>ls -la</parameter>\n<tool_name>ping</tool_name>\n{}",
         [RUN, PING],
     ),
     "empty wrapper before": (f"<tool_call></tool_call>\n{hermes(*RUN)}", [RUN]),
@@ -179,6 +185,7 @@ NO_CALL: dict[str, str] = {
     "comment": f"<!-- {hermes(*RUN)} -->",
     "announced example": f"The syntax looks like this: {hermes(*RUN)}",
     "JSON in a sentence": f"I used {JSON} before.",
+    "JSON with words behind it": f"{JSON} is what I would send.",
     "JSON without arguments": '{"name": "shell"}',
     "name that is no string": '{"name": 5, "arguments": {}}',
     "undeclared": '<tool_call>{"name": "rm_all", "arguments": {}}</tool_call>',

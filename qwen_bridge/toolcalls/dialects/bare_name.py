@@ -8,11 +8,13 @@ from functools import lru_cache
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.dialects.head import QUOTES, Head, name_pattern, names_of
 
+_CLOSED = r"</\s*(?:function|tool|name)\s*>(?=\s*[<＜{(])"
+
 
 @lru_cache(maxsize=256)
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     name = name_pattern(names, generic=False)
-    return re.compile(rf"[{QUOTES}]?(?P<name>{name})[{QUOTES}]?[ \t]*[:>＞,]?\s*(?=[<＜{{(])")
+    return re.compile(rf"[{QUOTES}]?(?P<name>{name})[{QUOTES}]?[ \t]*[:>＞,]?\s*(?:{_CLOSED}\s*)?(?=[<＜{{(])")
 
 
 def read(text: str, at: int, catalogue: Catalogue) -> Head | None:
