@@ -7,7 +7,7 @@ Fields out: `{id, calls, text, withheld, repairs, dialect}`; `text` is what the 
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -80,14 +80,22 @@ def pieces(text: str, cut: str) -> Iterator[str]:
     elif cut == "chars":
         yield from text
     elif cut.startswith("random:"):
-        chance = random.Random(cut.partition(":")[2])  # noqa: S311 - cuts a test text, and must be repeatable
-        at = 0
-        while at < len(text):
-            size = chance.randint(1, MAX_PIECE)
-            yield text[at : at + size]
-            at += size
+        yield from _scattered(text, cut.partition(":")[2])
     else:
         raise ValueError(f"a cut is whole, chars or random:SEED, not {cut!r}")
+
+
+def _scattered(text: str, seed: str) -> Iterator[str]:
+    """Pieces of 1 to `MAX_PIECE` characters, the same for the same seed: this room draws no random numbers."""
+    at, count = 0, 0
+    while at < len(text):
+        digest = hashlib.blake2b(f"{seed}:{count}".encode(), digest_size=32).digest()
+        count += 1
+        for byte in digest:
+            size = 1 + byte % MAX_PIECE
+            if at < len(text):
+                yield text[at : at + size]
+            at += size
 
 
 def _input(case: Mapping[str, Any], cut: str) -> Iterator[StreamEvent]:

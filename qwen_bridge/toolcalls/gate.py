@@ -121,8 +121,6 @@ class Gate:
         if self._line_start():
             start = _BLANKS.match(text, at)
             begin = start.end() if start else at
-            if begin >= len(text) and not final:
-                return at, True
             if begin < len(text) and _LINE_MARK.match(text, begin):
                 return self._act(self._at_line_mark(text, begin, passed, final), text, at, begin, passed)
         found = _STOP.search(text, at)

@@ -19,7 +19,8 @@ from qwen_bridge.toolcalls.tags import CALLS, NAMESPACE, WRAPPERS, is_wrapper, t
 
 WORK_PER_CHARACTER = 16
 FREE_WORK = 256 * 1024
-_TAIL = 200
+_TAIL = 400  # characters; longer than any closer, blanks included
+
 _ESCAPED_END = re.compile(r"&lt;/[\w.\-]+&gt;")
 
 
@@ -59,13 +60,15 @@ class Held:
         if self._escaped:
             return _ESCAPED_END
         if opener[0] in "{[":
-            return re.compile(r"[}\]][ \t]*[^ \t}\]]")
+            return re.compile(r"[}\]][ \t]{0,40}[^ \t}\]]")
         tag = tag_at(opener.lstrip("*"), 0)
         words = WRAPPERS
         if tag is None or not is_wrapper(tag) or tag.word.casefold() in CALLS:
             words = CALLS | {"invoke_name"} | ({tag.word} if tag is not None else set()) | WRAPPERS
         alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-        return re.compile(rf"[<＜][ \t]*[/／][ \t]*{NAMESPACE}(?:{alternatives})[ \t]*[>＞]|<\|call\|>|<\|end\|>")
+        return re.compile(
+            rf"[<＜][ \t]{{0,40}}[/／][ \t]{{0,40}}{NAMESPACE}(?:{alternatives})[ \t]{{0,40}}[>＞]|<\|call\|>|<\|end\|>"
+        )
 
     def feed(self, text: str) -> Settled | None:
         """Take more text; return how the call ended, or None while it has not."""

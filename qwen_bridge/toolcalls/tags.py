@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-NAMESPACE = r"(?:[|｜]{1,2}[ \t]*\w{1,24}[ \t]*[|｜]{1,2}[ \t]*(?=\w)|[|｜](?=\w))?"
+NAMESPACE = r"(?:[|｜]{1,2}[ \t]{0,8}\w{1,24}[ \t]{0,8}[|｜]{1,2}[ \t]{0,8}(?=\w)|[|｜](?=\w))?"
 OPENING = rf"[<＜][ \t]*(?P<slash>[/／])?[ \t]*{NAMESPACE}"
 
 LONGEST_TAG = 2000

@@ -86,3 +86,10 @@ def test_nothing_passes_behind_a_cut() -> None:
     one = gate()
     one.cut()
     assert one.feed("text", final=True).pieces == []
+
+
+def test_blanks_are_never_held() -> None:
+    """However many there are, they leave at once, and a call behind them still begins a line."""
+    one = gate()
+    assert text(one.feed(" " * 10_000)) == " " * 10_000
+    assert one.feed('{"name": "shell", "arguments": {').call is not None

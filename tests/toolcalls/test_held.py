@@ -74,3 +74,10 @@ def test_a_call_in_entities_is_read_only_if_all_of_it_is() -> None:
     mixed = held("&lt;shell&gt;")
     mixed.feed("&lt;shell&gt;<b>&lt;/shell&gt;")
     assert mixed.finish().reading is None
+
+
+def test_many_blanks_before_a_bracket_do_not_depend_on_the_cuts() -> None:
+    """A closer with more blanks than its pattern allows is no closer, in one piece or in many."""
+    text = f"{bare(*RUN)}{' ' * 500}\n"
+    one, other = held(text), held(text)
+    assert (one.feed(text) is None) == (all(other.feed(character) is None for character in text))
