@@ -1,0 +1,298 @@
+"""Prose goes through at once; at an opener it stops.
+
+The gate holds back only the longest suffix that can still become an opener, a fence, an inline thinking tag, or the
+site's own refusal line. It gives pieces of text, of thinking, and flags, and at an opener the text from there on.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from qwen_bridge.toolcalls import asides
+from qwen_bridge.toolcalls.asides import WAIT, Aside
+from qwen_bridge.toolcalls.catalogue import Catalogue
+from qwen_bridge.toolcalls.markers import Found, Markers
+from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
+from qwen_bridge.toolcalls.place import Code, Place
+from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS, tag_at
+
+_STOP = re.compile(r"[<＜`\n]")
+_BLANKS = re.compile(r"[ \t]*")
+_LINE_MARK = re.compile(r"[{\[fT*`~&]")
+_BOLD = re.compile(r"\*{1,3}(?=[<＜])")
+_THINKING_END = re.compile("|".join(asides.THINKING_CLOSERS))
+_STRAY = WRAPPERS | CALLS | ARGUMENTS | {"parameter"}
+_LONGEST_CLOSER = 80
+
+
+class _Step(Enum):
+    """What to do at a stop."""
+
+    LET_THROUGH = "the mark is text"
+    STAY = "more text is needed"
+    CALL = "a call begins"
+    HALF = "the text ends inside an opener"
+
+
+_STEPS = {Found.NOTHING: _Step.LET_THROUGH, Found.PARTIAL: _Step.STAY, Found.HALF: _Step.HALF, Found.CALL: _Step.CALL}
+
+
+class Mode(Enum):
+    """The one state of the gate."""
+
+    PROSE = "prose"
+    THINKING = "inside inline thinking tags"
+    RESULT = "inside an invented result"
+    CUT = "behind the end of what counts"
+
+
+class Gate:
+    """Feed text in any pieces; the outcome does not depend on them."""
+
+    __slots__ = (
+        "_after_call", "_called", "_catalogue", "_dangling", "_held", "_markers", "_mode", "_place", "_result_word",
+    )  # fmt: skip
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._markers = Markers(catalogue)
+        self._place = Place()
+        self._mode = Mode.PROSE
+        self._held = ""
+        self._after_call = False  # nothing but blanks and closers came since a call
+        self._called = False  # there was a call
+        self._result_word = ""
+        self._dangling: set[str] = set()
+
+    @property
+    def dangling(self) -> frozenset[str]:
+        """Words of closing tags that came behind a call although nothing was open."""
+        return frozenset(self._dangling)
+
+    def resume(self) -> None:
+        """A call has just ended: stray closers and blanks that follow belong to it."""
+        if not self._called:
+            self._dangling.clear()
+        self._after_call = self._called = True
+
+    def cut(self) -> None:
+        """Nothing that follows counts: it is neither text nor call."""
+        self._mode = Mode.CUT
+
+    def skip(self, text: str, passed: Passed) -> str:
+        """What stands at the start of `text` is no call: let its first mark through, and return the rest."""
+        end = len(asides.run_at(text, 0))
+        self._pass(text[:end], passed)
+        return text[end:]
+
+    def feed(self, text: str, *, final: bool = False) -> Passed:
+        """Take text. When a call begins, the gate has taken nothing from there on."""
+        text, self._held = self._held + text, ""
+        passed = Passed()
+        if self._mode is Mode.CUT:
+            return passed
+        at = 0
+        while at < len(text):
+            if self._mode is Mode.THINKING:
+                at, waits = self._think(text, at, passed, final)
+            else:
+                at, waits = self._prose(text, at, passed, final)
+            if passed.call is not None:
+                return passed
+            if waits:
+                self._held = text[at:]
+                break
+        return passed
+
+    def _think(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
+        """Go to the closing tag; what is before it is thinking."""
+        found = _THINKING_END.search(text, at)
+        if found is not None:
+            passed.pieces.append(Piece(Kind.THINKING, text[at : found.start()]))
+            self._mode = Mode.PROSE
+            return found.end(), False
+        keep = 0 if final else asides.held_suffix(text[at:], asides.THINKING_CLOSERS)
+        passed.pieces.append(Piece(Kind.THINKING, text[at : len(text) - keep]))
+        return len(text) - keep, True
+
+    def _prose(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
+        """Go to the next stop and decide there."""
+        if self._line_start():
+            start = _BLANKS.match(text, at)
+            begin = start.end() if start else at
+            if begin < len(text) and _LINE_MARK.match(text, begin):
+                return self._act(self._at_line_mark(text, begin, passed, final), text, at, begin, passed)
+        found = _STOP.search(text, at)
+        if found is None:
+            self._pass(text[at:], passed)
+            return len(text), False
+        if found.start() > at:
+            self._pass(text[at : found.start()], passed)
+            return found.start(), False
+        return self._at_stop(text, at, passed, final)
+
+    def _line_start(self) -> bool:
+        return self._place.at_line_start or self._after_call
+
+    def _act(self, step: _Step | int, text: str, at: int, begin: int, passed: Passed) -> tuple[int, bool]:
+        """Carry out what was decided at `begin`; an int says that the text up to there was consumed."""
+        if isinstance(step, int):
+            return step, False
+        if step is _Step.STAY:
+            return at, True
+        if step is _Step.CALL:
+            self._pass(text[at:begin], passed)
+            passed.call = text[begin:]
+            return len(text), False
+        if step is _Step.HALF:
+            self._pass(text[at:begin], passed)
+            passed.pieces.append(Piece(Kind.HALF, text[begin:]))
+            return len(text), False
+        end = begin + len(asides.run_at(text, begin))
+        self._pass(text[at:end], passed)
+        return end, False
+
+    def _at_line_mark(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
+        """A character that matters at the start of a line only."""
+        mark = text[at]
+        if mark in "`~":
+            return self._at_fence(text, at, passed, final)
+        if mark == "T":
+            return self._at_refusal(text, at, passed, final)
+        if self._place.inert or self._mode is Mode.RESULT:
+            return _Step.LET_THROUGH
+        if mark == "*":
+            return self._at_bold(text, at, final)
+        if mark == "&":
+            return self._at_escaped(text, at, final)
+        return self._decide(self._markers.at(text, at, final=final))
+
+    def _decide(self, found: Found) -> _Step:
+        if found is Found.CALL and self._place.introduced and not self._after_call:
+            self._place.example = True
+            return _Step.LET_THROUGH
+        return _STEPS[found]
+
+    def _at_bold(self, text: str, at: int, final: bool) -> _Step:
+        found = _BOLD.match(text, at)
+        if found is not None:
+            return self._decide(self._markers.at(text, found.end(), final=final))
+        partial = not final and not text[at:].strip("*") and len(text) - at < 4
+        return _Step.STAY if partial else _Step.LET_THROUGH
+
+    def _at_escaped(self, text: str, at: int, final: bool) -> _Step:
+        """A call whose every bracket is an entity: only where a whole tool tag stands at the start of a line."""
+        seen = asides.escaped_tag(text, at, final=final)
+        if isinstance(seen, Aside):
+            return _Step.CALL if self._catalogue.resolve(seen.word) is not None else _Step.LET_THROUGH
+        return _Step.STAY if seen is WAIT else _Step.LET_THROUGH
+
+    def _at_refusal(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
+        seen = asides.refusal(text, at, final=final)
+        if isinstance(seen, Aside):
+            passed.pieces.append(Piece(Kind.REFUSED, seen.word))
+            return seen.end
+        return _Step.STAY if seen is WAIT else _Step.LET_THROUGH
+
+    def _at_fence(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
+        """A fence that holds nothing but a call may be one; any other is code."""
+        run = asides.run_at(text, at)
+        if asides.run_goes_on(text, at) and not final:
+            return _Step.STAY
+        if self._place.inert or len(run) < 3 or self._mode is Mode.RESULT or self._place.introduced:
+            return _Step.LET_THROUGH
+        seen = asides.call_fence(text, at, final=final)
+        if not isinstance(seen, Aside) or text[seen.end] not in "<＜{[":
+            return _Step.STAY if seen is WAIT else _Step.LET_THROUGH
+        inside = self._markers.at(text, seen.end, final=final)
+        passed.fenced = inside is Found.CALL
+        return _STEPS[inside]
+
+    def _at_stop(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
+        if text[at] == "\n":
+            self._pass("\n", passed)
+            return at + 1, False
+        if text[at] == "`":
+            waits = asides.run_goes_on(text, at) and not final
+            return self._act(_Step.STAY if waits else _Step.LET_THROUGH, text, at, at, passed)
+        return self._act(self._at_tag(text, at, passed, final), text, at, at, passed)
+
+    def _at_tag(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
+        comment = text[at : at + 4]
+        if "<!--".startswith(comment):
+            if comment == "<!--":
+                self._pass(comment, passed)
+                return at + 4
+            if not final:
+                return _Step.STAY
+        if self._place.inert:
+            return self._note_closer(text, at, final)
+        for look in (self._at_thinking, self._at_result):
+            if (seen := look(text, at, passed, final)) is not None:
+                return seen
+        if self._mode is Mode.RESULT:
+            return _Step.LET_THROUGH
+        if (closer := self._at_closer(text, at, final)) is not None:
+            return closer
+        return self._decide(self._markers.at(text, at, final=final))
+
+    def _at_thinking(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int | None:
+        """Thinking begins with a tag at the start of a line; its closing tag is never shown."""
+        seen = asides.thinking_tag(text, at, final=final)
+        if not isinstance(seen, Aside):
+            return _Step.STAY if seen is WAIT else None
+        if seen.closing:
+            return seen.end
+        if not self._place.at_line_start:
+            return None
+        self._mode = Mode.THINKING
+        return seen.end
+
+    def _at_result(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int | None:
+        """Enter or leave a block of invented results. Behind a call it ends what counts (toolcalls.md 7.5)."""
+        seen = asides.result_tag(text, at, final=final)
+        if not isinstance(seen, Aside):
+            return _Step.STAY if seen is WAIT else None
+        if not seen.closing and self._line_start():
+            if self._called:
+                self._mode = Mode.CUT
+                return len(text)
+            if self._mode is Mode.PROSE:
+                self._mode, self._result_word = Mode.RESULT, seen.word
+        elif seen.closing and seen.word == self._result_word:
+            self._mode, self._result_word = Mode.PROSE, ""
+        self._pass(text[at : seen.end], passed)
+        return seen.end
+
+    def _at_closer(self, text: str, at: int, final: bool) -> _Step | int | None:
+        """A closer that nothing opened: dropped behind a call, noted elsewhere."""
+        tag = tag_at(text, at)
+        if tag is None:
+            half = text[at:].strip(" \t<＜/／") == "" and len(text) - at < _LONGEST_CLOSER
+            return _Step.STAY if half and not final else None
+        if not tag.closing:
+            return None
+        starts = any(word.startswith(tag.word.casefold()) for word in _STRAY)
+        if starts and tag.end == len(text) and not tag.closed and tag.plain:
+            return _Step.STAY if not final else len(text) if self._after_call else None
+        if self._after_call and tag.word.casefold() in _STRAY and tag.closed:
+            return tag.end
+        return self._note_closer(text, at, final)
+
+    def _note_closer(self, text: str, at: int, final: bool) -> _Step:
+        tag = tag_at(text, at)
+        near_end = len(text) - at < _LONGEST_CLOSER and not final
+        if tag is not None and tag.end == len(text) and not tag.closed and near_end:
+            return _Step.STAY
+        if tag is not None and tag.closing and self._place.code is not Code.SPAN:
+            self._dangling.add(tag.word)
+        return _Step.LET_THROUGH
+
+    def _pass(self, text: str, passed: Passed) -> None:
+        if not text:
+            return
+        if self._after_call and text.strip():
+            self._after_call = False
+        self._place.feed(text)
+        passed.pieces.append(Piece(Kind.TEXT, text))

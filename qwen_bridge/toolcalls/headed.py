@@ -1,0 +1,151 @@
+"""Calls whose head names the tool, with arguments in any form behind it: tags, JSON, round brackets, none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from qwen_bridge.messages import ToolSpec
+from qwen_bridge.toolcalls import arguments as typing_of
+from qwen_bridge.toolcalls.block import read_block
+from qwen_bridge.toolcalls.catalogue import Catalogue, Tool
+from qwen_bridge.toolcalls.dialects.head import Head
+from qwen_bridge.toolcalls.dialects.heads import read_head
+from qwen_bridge.toolcalls.flaws import Flaw
+from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows, read_closing
+from qwen_bridge.toolcalls.loose_json import Unreadable, may_go_on, read_json
+from qwen_bridge.toolcalls.reading import Call, Reading, checked_call, reading_of
+from qwen_bridge.toolcalls.ruins import ruin_end
+from qwen_bridge.toolcalls.signature import read_signature
+from qwen_bridge.toolcalls.tags import ARGUMENTS, PARAMETERS, after_space, tag_at
+
+_ARGUMENTS_KEY = re.compile(r"""[\s,]*["']?(?:arguments|parameters|params|args|input)["']?\s*[:=]\s*(?=[{<＜])""")
+_BRACE_BEFORE_TAG = re.compile(r"\{\s*[<＜]\s*param")
+_BOLD = re.compile(r"\s*\*{1,3}\s*")
+
+
+def read_headed(text: str, opening: Opening, head: Head, catalogue: Catalogue) -> Reading:
+    """A call whose head names its tool; arguments in any form follow."""
+    named = catalogue.resolve(head.written)
+    repairs = [repair for repair in (head.repair, named.repair if named else "") if repair]
+    tool = named.tool if named else Tool(ToolSpec(head.written, "", {}), harmless=False)
+    own = frozenset((tool.name, head.written, head.word)) - {""}
+    at = _skip_doubled(text, head, catalogue, opening, repairs)
+    start = _arguments_start(text, at, tool)
+    if head.void or text[start : start + 1] not in ("{", "("):
+        body = _read_tags(text, opening, head, tool, start, own)
+    else:
+        body = _read_members(text, start, tool)
+    closing = read_closing(text, body.end, opening, own)
+    flaws = body.flaws | _tag_flaws(text, body, closing, opening, head)
+    if flaws & {Flaw.JUNK, Flaw.MALFORMED}:
+        closing = Closing(ruin_end(text, closing.end, own))
+    if head.repair == "head.parameter_as_function":
+        flaws.discard(Flaw.CLOSER_DOUBLED)
+    call = checked_call(tool, body.arguments, flaws, [*repairs, *body.repairs])
+    if named is None:
+        call = Call(head.written, None, {}, frozenset({Flaw.UNDECLARED} | flaws), call.repairs)
+    dialect = "special_tokens" if opening.namespaced or head.namespaced else head.dialect
+    if body.json and dialect != "special_tokens":
+        dialect = "mixed"
+    return reading_of(text, (call,), closing, opening, dialect)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """Arguments of a headed call as far as read."""
+
+    end: int
+    arguments: dict[str, Any]
+    flaws: set[Flaw]
+    repairs: list[str]
+    json: bool = False
+
+
+def _skip_doubled(text: str, head: Head, catalogue: Catalogue, opening: Opening, repairs: list[str]) -> int:
+    """Go over the same head written twice: an empty call of a tool that wants arguments, before the same tool."""
+    at = head.end
+    bold = _BOLD.match(text, at)
+    at = bold.end() if bold else at
+    again = None if head.void else read_head(text, after_space(text, at), catalogue, wrapped=False)
+    if again is not None and again.written == head.written and not again.attributes and again.dialect == head.dialect:
+        repairs.append("head.doubled")
+        return again.end
+    return at
+
+
+def _arguments_start(text: str, at: int, tool: Tool) -> int:
+    """Go over `"arguments":`, `<arguments>` and their kind, where the tool has no parameter of that name."""
+    if found := _ARGUMENTS_KEY.match(text, at):
+        at = found.end()
+    at = after_space(text, at)
+    if _BRACE_BEFORE_TAG.match(text, at):
+        at = after_space(text, at + 1)
+    while (tag := tag_at(text, at)) is not None and not tag.closing and tag.closed:
+        word = tag.word.casefold()
+        named = tag.rest.strip(" =\"'").removeprefix("name=").strip("\"'") if word in PARAMETERS else ""
+        alone = word in ARGUMENTS and tag.plain and tool.key(tag.word) is None
+        inside = word in PARAMETERS and named in ARGUMENTS and tool.key(named) is None
+        if not alone and not inside:
+            break
+        at = after_space(text, tag.end)
+        if text.startswith("<![CDATA[", at):
+            at = after_space(text, at + len("<![CDATA["))
+    return at
+
+
+def _read_members(text: str, at: int, tool: Tool) -> _Body:
+    """Arguments as a JSON object, or like a function's in round brackets."""
+    if text[at] == "(":
+        signature = read_signature(text, at)
+        if signature is None:
+            return _Body(at, {}, {Flaw.MALFORMED}, [])
+        arguments, repairs, _ = typing_of.from_json(tool, signature.arguments)
+        end = signature.end
+        return _Body(end + (text[end : end + 1] == ">"), arguments, set(), ["arguments.signature", *repairs])
+    try:
+        read = read_json(text, at)
+    except Unreadable as error:
+        return _Body(at, {}, {Flaw.VALUE_OPEN if error.open_end else Flaw.MALFORMED}, [])
+    if not isinstance(read.value, dict):
+        return _Body(read.end, {}, {Flaw.MALFORMED}, [])
+    arguments, repairs, repeated = typing_of.from_json(tool, read.value)
+    flaws = {Flaw.REPEATED} if repeated or read.repeated_key else set()
+    if read.missing:
+        flaws.add(Flaw.VALUE_OPEN if nothing_follows(text, read.end) else Flaw.CLOSER_MISSING)
+    if may_go_on(text, read.end):
+        flaws.add(Flaw.AMBIGUOUS)
+    return _Body(read.end, arguments, flaws, [*read.repairs, *repairs], json=True)
+
+
+def _read_tags(text: str, opening: Opening, head: Head, tool: Tool, start: int, own: frozenset[str]) -> _Body:
+    """Arguments as tags, and as attributes of the head."""
+    given = {tool.key(key) or key: value for key, value in head.attributes.items() if key != "name" or tool.key(key)}
+    given = {key: value for key, value in given.items() if key in tool.properties or not tool.properties}
+    if head.void:
+        end, values, flaws, repairs = start, [], set[Flaw](), list[str]()
+    else:
+        block = read_block(text, start, tool, wrapped=opening.wrapped, closers=own)
+        end, values, flaws, repairs = block.end, block.values, block.flaws, block.repairs
+    arguments, typed, repeated = typing_of.from_text(tool, [*given.items(), *values])
+    if repeated:
+        flaws = flaws | {Flaw.REPEATED}
+    return _Body(end, arguments, flaws, [*repairs, *typed])
+
+
+def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head: Head) -> set[Flaw]:
+    rest = after_space(text, closing.end)
+    if Flaw.VALUE_OPEN in body.flaws or Flaw.MALFORMED in body.flaws:
+        return set()
+    closed = (closing.call or head.void) and (closing.wrapper or not opening.wrapped)
+    if closed or (body.json and not opening.wrapped):
+        return set()
+    if closing.call or head.void:
+        return {Flaw.WRAPPER_OPEN}
+    if nothing_follows(text, closing.end):
+        return {Flaw.CLOSER_MISSING if body.arguments else Flaw.HEAD_OPEN}
+    following = tag_at(text, rest)
+    if following is not None and not following.closing and body.arguments:
+        return {Flaw.CLOSER_MISSING}
+    return {Flaw.JUNK} if not body.json else {Flaw.CLOSER_MISSING}

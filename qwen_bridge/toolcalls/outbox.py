@@ -1,0 +1,161 @@
+"""What leaves for the client: text, calls in their order, and a sentence for each call that did not run.
+
+A call for an OpenAI client becomes three events with a fresh id; for an XML client it becomes text. A destructive
+call waits here for the end of the answer, and with it everything that was called after it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from qwen_bridge.events import StreamEvent, TextDelta, ToolCallDelta, ToolCallEnded, ToolCallStarted
+from qwen_bridge.ports import IdSource
+from qwen_bridge.toolcalls import notices, write_xml
+from qwen_bridge.toolcalls.catalogue import Catalogue
+from qwen_bridge.toolcalls.envelope import written
+from qwen_bridge.toolcalls.neutralise import Neutraliser
+from qwen_bridge.toolcalls.policy import Decision, Reason, ToolSettings, Verdict
+from qwen_bridge.toolcalls.reading import Call
+from qwen_bridge.toolcalls.report import CallReport, Report
+from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS
+
+type Client = Literal["openai_tools", "roo_xml"]
+
+_NAMEABLE = re.compile(r"[\w.\-:/ ]{1,80}")
+_BREAKING = WRAPPERS | CALLS | ARGUMENTS | {"parameter"}
+
+
+@dataclass(slots=True)
+class Judged:
+    """A call, what was decided on it, and the dialect it came in."""
+
+    call: Call
+    decision: Decision
+    dialect: str
+
+    @property
+    def patient(self) -> bool:
+        """Whether it waits for the end of the answer."""
+        return self.decision.verdict is Verdict.WITHHELD or self.call.tool is None or not self.call.tool.harmless
+
+    def broken_by(self, closers: frozenset[str]) -> bool:
+        """Whether closing tags that came later, and that nothing opened, may be the real end of this call."""
+        return bool(closers & (_BREAKING | {self.call.name} | self.call.arguments.keys()))
+
+
+class Outbox:
+    """Every method returns the events that are ready because of it."""
+
+    __slots__ = (
+        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser",
+        "_queue", "_settings", "report", "shown",
+    )  # fmt: skip
+
+    def __init__(self, catalogue: Catalogue, client: Client, ids: IdSource, settings: ToolSettings) -> None:
+        self._client = client
+        self._ids = ids
+        self._settings = settings
+        self._neutraliser = Neutraliser(catalogue.tools if client == "roo_xml" else ())
+        self._queue: list[Judged] = []
+        self._blank = ""  # blanks behind a call that nothing followed yet
+        self._called = False
+        self._behind_call = False
+        self._index = 0
+        self._line_open = False
+        self.shown = False
+        self.report = Report()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call waits."""
+        return bool(self._queue)
+
+    def say(self, text: str) -> list[StreamEvent]:
+        """Text of the model. Blanks behind a call wait until there is something to separate from it."""
+        if self._called and self._client == "roo_xml" and not self._settings.text_after_call:
+            return []
+        if self._behind_call and not text.strip():
+            self._blank += text
+            return []
+        text, self._blank, self._behind_call = self._blank + text, "", False
+        return self._show(self._neutraliser.feed(text) if self._client == "roo_xml" else text)
+
+    def take(self, judged: Judged) -> list[StreamEvent]:
+        """A call, whole or withheld. A harmless one leaves at once, unless one before it waits."""
+        self._queue.append(judged)
+        self._called = self._behind_call = True
+        ready: list[StreamEvent] = []
+        while self._queue and not self._queue[0].patient:
+            ready += self._send(self._queue.pop(0))
+        return ready
+
+    def end(self, dangling: frozenset[str]) -> list[StreamEvent]:
+        """The answer is over: send what waited, and say what was not run. `dangling`: closers nobody opened."""
+        for judged in self._queue:
+            if judged.decision.verdict is Verdict.RELEASED and judged.broken_by(dangling):
+                judged.decision = Decision(Verdict.WITHHELD, Reason.UNCLEAR)
+        ready = self._flushed()
+        queue, self._queue = self._queue, []
+        for judged in queue:
+            ready += self._send(judged)
+        return ready
+
+    def _send(self, judged: Judged) -> list[StreamEvent]:
+        xml = self._xml(judged)
+        decision = judged.decision
+        self.report.calls.append(
+            CallReport(judged.call.name, judged.dialect, judged.call.repairs, decision, judged.call.arguments)
+        )
+        if decision.reason is Reason.NOT_ALLOWED:
+            return []
+        if decision.reason is not None:
+            name = judged.call.name if _NAMEABLE.fullmatch(judged.call.name) else ""
+            return self._paragraph(notices.not_run(name, decision.reason))
+        self._index += 1
+        if xml is not None:
+            return self._paragraph(xml)
+        call_id = "call_qb_" + re.sub(r"[^A-Za-z0-9_-]", "", self._ids.token())[:56]
+        return [
+            ToolCallStarted(self._index - 1, call_id, judged.call.name),
+            ToolCallDelta(self._index - 1, written(judged.call.arguments)),
+            ToolCallEnded(self._index - 1),
+        ]
+
+    def _xml(self, judged: Judged) -> str | None:
+        """The XML of a call for an XML client; withholds what cannot be written, or is one call too many."""
+        if judged.decision.verdict is Verdict.WITHHELD or judged.call.tool is None:
+            return None
+        if self._is_surplus():
+            judged.decision = Decision(Verdict.WITHHELD, Reason.NOT_ALLOWED)
+            return None
+        if self._client != "roo_xml":
+            return None
+        xml = write_xml.written(judged.call.tool, judged.call.arguments)
+        if xml is None:
+            judged.decision = Decision(Verdict.WITHHELD, Reason.INEXPRESSIBLE)
+        return xml
+
+    def _is_surplus(self) -> bool:
+        if self._index and not self._settings.parallel:
+            return True
+        if self._client != "roo_xml" or self._settings.several_xml_calls:
+            return False
+        harmless = self._settings.harmless
+        return any(call.name not in harmless for call in self.report.released)
+
+    def _paragraph(self, text: str) -> list[StreamEvent]:
+        """A call's XML, or a sentence of the bridge, on a line of its own."""
+        ready = self._flushed()
+        return [*ready, *self._show(f"\n\n{text}" if self._line_open else text)]
+
+    def _flushed(self) -> list[StreamEvent]:
+        return self._show(self._neutraliser.close()) if self._client == "roo_xml" else []
+
+    def _show(self, text: str) -> list[StreamEvent]:
+        if not text:
+            return []
+        self.shown = self.shown or bool(text.strip())
+        self._line_open = not text.endswith("\n")
+        return [TextDelta(text)]

@@ -1,0 +1,151 @@
+"""What may run, as a table (knowledge/toolcalls.md 3).
+
+A reading has flaws of structure; each flaw has a row; the row says what follows for a harmless and for a destructive
+tool, after a natural stop and after a cut. The worst row counts. A cut is the reported end `length` or a broken
+connection; structure comes first, because providers report a natural stop on cut answers too (qwen-code PR #2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from qwen_bridge.toolcalls.catalogue import HARMLESS
+from qwen_bridge.toolcalls.flaws import Flaw
+from qwen_bridge.toolcalls.reading import Call
+
+MAX_CALL = 1024 * 1024
+"""Characters of one call; Roo's own limit for a message."""
+
+
+class Verdict(Enum):
+    """What becomes of a call."""
+
+    RELEASED = "released"
+    WITHHELD = "withheld"
+
+
+class Reason(Enum):
+    """Why a call was withheld; the value completes the sentence "The call to X … and was not run."."""
+
+    CUT_OFF = "was cut off"
+    UNCLEAR = "could be read in more than one way"
+    UNREADABLE = "could not be read"
+    UNKNOWN_TOOL = "names a tool that is not available"
+    NO_NAME = "names no tool"
+    TOO_LONG = "was too long"
+    INEXPRESSIBLE = "cannot be passed on to this client unchanged"
+    INTERCEPTED = "was intercepted by the site"
+    NOT_ALLOWED = "was not asked for"
+
+
+class Ending(Enum):
+    """What came behind a call."""
+
+    FOLLOWED = "more text"
+    STOP = "a natural stop"
+    CUT = "a cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Whether a call with this flaw may run: harmless or destructive tool, natural stop or cut."""
+
+    harmless_stop: bool
+    harmless_cut: bool
+    destructive_stop: bool
+    destructive_cut: bool
+    reason: Reason
+
+    def allows(self, *, harmless: bool, ending: Ending) -> bool:
+        """Text that followed proves that the answer was not cut there: it counts as a natural stop."""
+        cut = ending is Ending.CUT
+        if harmless:
+            return self.harmless_cut if cut else self.harmless_stop
+        return self.destructive_cut if cut else self.destructive_stop
+
+
+#                                    harmless       destructive
+#                                  stop   cut      stop   cut
+TABLE: Mapping[Flaw, Row] = {
+    Flaw.CLOSER_MISSING: Row(True, True, True, False, Reason.CUT_OFF),
+    Flaw.WRAPPER_OPEN: Row(True, True, True, False, Reason.CUT_OFF),
+    Flaw.BODY_LAST: Row(True, True, False, False, Reason.CUT_OFF),
+    Flaw.VALUE_UNCLOSED: Row(True, True, True, False, Reason.UNCLEAR),
+    Flaw.VALUE_OPEN: Row(False, False, False, False, Reason.CUT_OFF),
+    Flaw.HEAD_OPEN: Row(False, False, False, False, Reason.CUT_OFF),
+    Flaw.CLOSER_DOUBLED: Row(True, True, False, False, Reason.UNCLEAR),
+    Flaw.AMBIGUOUS: Row(False, False, False, False, Reason.UNCLEAR),
+    Flaw.REPEATED: Row(True, True, False, False, Reason.UNCLEAR),
+    Flaw.JUNK: Row(False, False, False, False, Reason.UNREADABLE),
+    Flaw.MALFORMED: Row(False, False, False, False, Reason.UNREADABLE),
+    Flaw.NAMELESS: Row(False, False, False, False, Reason.NO_NAME),
+    Flaw.UNDECLARED: Row(False, False, False, False, Reason.UNKNOWN_TOOL),
+    Flaw.INCOMPLETE: Row(True, True, True, True, Reason.CUT_OFF),
+}
+"""`INCOMPLETE` alone runs: the client refuses a missing argument in better words than the bridge has."""
+
+TOGETHER: tuple[frozenset[Flaw], ...] = (
+    frozenset((Flaw.CLOSER_MISSING, Flaw.INCOMPLETE)),
+    frozenset((Flaw.CLOSER_MISSING, Flaw.VALUE_UNCLOSED)),
+    frozenset((Flaw.WRAPPER_OPEN, Flaw.VALUE_UNCLOSED)),
+    frozenset((Flaw.WRAPPER_OPEN, Flaw.INCOMPLETE)),
+    frozenset((Flaw.VALUE_UNCLOSED, Flaw.INCOMPLETE)),
+)
+"""Flaws that a destructive call may have one of, and not both: together they are the picture of a cut."""
+
+CLOSABLE = frozenset(("attempt_completion", "ask_followup_question", "plan_mode_respond"))
+"""Tools whose last free text may be closed by the bridge after a natural stop: it is read by a person."""
+
+_ORDER = (
+    Reason.UNKNOWN_TOOL, Reason.NO_NAME, Reason.UNCLEAR, Reason.UNREADABLE, Reason.CUT_OFF,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`reason` is None exactly when the call is released."""
+
+    verdict: Verdict
+    reason: Reason | None = None
+
+
+RELEASE = Decision(Verdict.RELEASED)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSettings:
+    """What the user may choose.
+
+    `harmless`: names of tools that may run half; `aliases`: written name → declared name; `max_call`: characters of
+    one call; `text_after_call`: whether an XML client gets the text behind its first call (it would answer it with a
+    remark in the history, clients.md 0.6); `several_xml_calls`: false releases calls to XML clients only up to the
+    first destructive one; `parallel`: false releases the first call only.
+    """
+
+    harmless: frozenset[str] = HARMLESS
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    max_call: int = MAX_CALL
+    text_after_call: bool = False
+    several_xml_calls: bool = True
+    parallel: bool = True
+
+
+def decide(call: Call, ending: Ending) -> Decision:
+    """Whether `call` may run, given what came behind it."""
+    harmless = call.tool is not None and call.tool.harmless
+    if ending is Ending.STOP and _closable(call):
+        return RELEASE
+    flaws = call.flaws - {Flaw.BODY_LAST} if ending is Ending.FOLLOWED else call.flaws
+    refused = [TABLE[flaw].reason for flaw in flaws if not TABLE[flaw].allows(harmless=harmless, ending=ending)]
+    if not harmless and any(pair <= flaws for pair in TOGETHER):
+        refused.append(Reason.CUT_OFF)
+    if not refused:
+        return RELEASE
+    reason = min(refused, key=_ORDER.index)
+    return Decision(Verdict.WITHHELD, Reason.CUT_OFF if Flaw.VALUE_OPEN in call.flaws else reason)
+
+
+def _closable(call: Call) -> bool:
+    return call.name in CLOSABLE and call.flaws == {Flaw.VALUE_OPEN}

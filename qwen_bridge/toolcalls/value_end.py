@@ -1,0 +1,235 @@
+"""Where a raw value ends: one pass over the tags behind its opener, until that is certain.
+
+Tags of the same sort inside the value are counted, so that a body may quote a whole call. Where no closer has a
+boundary, or where what looks like data could be a parameter whose opener was lost, the end carries a flaw; one of
+two readings is never picked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from qwen_bridge.toolcalls.boundaries import FIRM, Boundaries, Next
+from qwen_bridge.toolcalls.flaws import Flaw
+from qwen_bridge.toolcalls.openers import Opener
+from qwen_bridge.toolcalls.tags import PARAMETERS, WRAPPERS, Tag, after_space, tag_at
+
+_CDATA = "<![CDATA["
+_CDATA_END = re.compile(r"\]\]>")
+_CLOSERS_ONLY = re.compile(r"(?:\s*[<＜]\s*[/／][^<>＜＞]*[>＞])*\s*")
+_VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The value ends at `start`, reading goes on at `after`."""
+
+    start: int
+    after: int
+    flaw: Flaw | None = None
+    repair: str = ""
+
+
+def value_end(bounds: Boundaries, opener: Opener) -> End:
+    """Where the value behind `opener` ends."""
+    if opener.value is not None:
+        return _fused_end(bounds, opener)
+    if opener.in_value:
+        return _value_tag_end(bounds, opener)
+    return _cdata_end(bounds, opener) or _Scan(bounds, opener).end()
+
+
+def _fused_end(bounds: Boundaries, opener: Opener) -> End:
+    """A parameter whose tag held the value may still have a closer behind it."""
+    closer = _closer_at(bounds, opener.end, opener) if opener.repair else None
+    return End(opener.end, closer.end if closer is not None else opener.end)
+
+
+def _value_tag_end(bounds: Boundaries, opener: Opener) -> End:
+    """`<value>…</value>`, with or without the parameter's closer behind it."""
+    for found in _VALUE_END.finditer(bounds.text, opener.end):
+        closer = _closer_at(bounds, found.end(), opener)
+        after = closer.end if closer is not None else found.end()
+        if bounds.after(after, opener) in FIRM:
+            return End(found.start(), after)
+    return End(len(bounds.text), len(bounds.text), Flaw.VALUE_OPEN)
+
+
+def _cdata_end(bounds: Boundaries, opener: Opener) -> End | None:
+    """A value that begins with CDATA ends where `]]>` and then the parameter's own closer stand."""
+    begin = after_space(bounds.text, opener.end)
+    if not bounds.text.startswith(_CDATA, begin):
+        return None
+    for found in _CDATA_END.finditer(bounds.text, begin):
+        closer = _closer_at(bounds, found.end(), opener)
+        if closer is not None and bounds.after(closer.end, opener) in FIRM:
+            return End(closer.start, closer.end)
+    return None
+
+
+def _closer_at(bounds: Boundaries, at: int, opener: Opener) -> Tag | None:
+    tag = tag_at(bounds.text, after_space(bounds.text, at))
+    return tag if tag is not None and tag.closing and bounds.closes(tag, opener) else None
+
+
+class _Scan:
+    """The pass itself. The counters say what is open inside the value."""
+
+    __slots__ = (
+        "_bounds", "_calls", "_doubled_opener", "_inner", "_loose", "_lost", "_nested", "_opener", "_rivals",
+        "_unclosed", "_weak", "_wrappers",
+    )  # fmt: skip
+
+    def __init__(self, bounds: Boundaries, opener: Opener) -> None:
+        self._bounds = bounds
+        self._opener = opener
+        self._nested = 0  # parameters open inside the value
+        self._calls = 0  # calls open inside the value
+        self._wrappers = 0  # wrappers open inside the value
+        self._inner = 0  # closers of our own sort that no boundary follows: data, or a sign of a lost opener
+        self._lost = 0  # closers of another parameter that nothing opened: its opener was lost
+        self._doubled_opener = False  # the value begins with its own opener
+        self._unclosed: Opener | None = None  # the first declared parameter that opens inside the value
+        self._rivals: list[Tag] = []  # closers with a boundary behind them that the count says are not ours
+        self._weak: Tag | None = None  # a closer behind which the call ends but its wrapper does not
+        self._loose: Tag | None = None  # a call's closer with text behind it: data, unless nothing better comes
+
+    def end(self) -> End:
+        for tag in self._bounds.tags(self._opener.end, self._opener):
+            found = self._closing(tag) if tag.closing else self._opening(tag)
+            if found is not None:
+                return found
+        return self._at_text_end()
+
+    def _opening(self, tag: Tag) -> End | None:
+        word = tag.word.casefold()
+        if word in WRAPPERS:
+            self._wrappers += 1
+        elif self._bounds.opens_call(tag):
+            self._calls += 1
+        elif (inner := self._bounds.opener(tag.start)) is not None:
+            self._parameter_inside(inner)
+        elif word in PARAMETERS and self._opener.word is None:
+            if tag.plain and self._bounds.after(tag.end, self._opener) in (Next.PARAMETER, Next.CALL_END):
+                return self._own_closer(tag)  # `<parameter>` where only a closer makes sense: its slash was lost
+            self._nested += 1
+        return None
+
+    def _parameter_inside(self, inner: Opener) -> None:
+        first = self._unclosed is None and not (self._inner or self._calls or self._nested)
+        if inner.declared and first and self._bounds.is_free(inner.key, self._opener):
+            self._unclosed = inner
+        if inner.key == self._opener.key and not self._bounds.text[self._opener.end : inner.at].strip():
+            self._doubled_opener = True
+        same_sort = inner.word == self._opener.word
+        self._nested += same_sort and inner.value is None
+
+    def _closing(self, tag: Tag) -> End | None:
+        if self._bounds.closes(tag, self._opener) and not self._is_key_as_data(tag):
+            return self._own_closer(tag)
+        if tag.word.casefold() in WRAPPERS:
+            return self._wrapper_closer(tag)
+        if self._bounds.ends_call(tag):
+            return self._call_closer(tag)
+        if self._opener.word is not None and self._unclosed is None:
+            self._lost += self._bounds.is_lost(tag, self._opener)
+        return None
+
+    def _is_key_as_data(self, tag: Tag) -> bool:
+        """`</KEY>` in the place of `</parameter>` counts only where a boundary follows."""
+        if self._opener.word is not None or tag.word.casefold().startswith("param"):
+            return False
+        return self._bounds.after(tag.end, self._opener) is Next.DATA
+
+    def _own_closer(self, tag: Tag) -> End | None:
+        following = self._bounds.after(tag.end, self._opener)
+        if following is Next.TEXT_END and not tag.closed:
+            return None  # the text ends inside what may be a closer
+        if self._nested or self._calls:
+            self._nested = max(0, self._nested - 1)
+            if following in FIRM:
+                self._rivals.append(tag)
+            return None
+        if following is Next.SAME_CLOSER:
+            return self._doubled(tag)
+        if following in FIRM:
+            regular = tag.closed and tag.closing and tag.plain and tag.word == (self._opener.word or "parameter")
+            return End(tag.start, tag.end, self._doubt(), "" if regular else "param.closer")
+        if following is Next.CALL_END_THEN_TEXT and self._weak is None:
+            self._weak = tag
+        else:
+            self._inner += 1
+        return None
+
+    def _doubled(self, tag: Tag) -> End | None:
+        """Two closers in a row: one too many, or the value ends with its own closer. Nobody can tell."""
+        again = tag_at(self._bounds.text, after_space(self._bounds.text, tag.end))
+        if again is None or self._bounds.after(again.end, self._opener) not in FIRM:
+            self._inner += 1
+            return None
+        return End(tag.start, again.end, Flaw.CLOSER_DOUBLED)
+
+    def _doubt(self) -> Flaw | None:
+        """A closer inside that nothing opened may be what is left of a parameter whose opener was lost."""
+        if self._lost or (self._opener.word is None and self._inner and self._bounds.any_free(self._opener)):
+            return Flaw.AMBIGUOUS
+        return None
+
+    def _wrapper_closer(self, tag: Tag) -> End | None:
+        if self._wrappers:
+            self._wrappers -= 1
+            return None
+        return None if self._calls or self._nested else self._call_end(tag)
+
+    def _call_closer(self, tag: Tag) -> End | None:
+        if self._calls:
+            self._calls -= 1
+            return None
+        sure = self._bounds.ends_for_sure(tag)
+        follows_weak = self._weak is not None and not self._bounds.text[self._weak.end : tag.start].strip()
+        if follows_weak or (self._nested and not sure):
+            return None
+        if sure:
+            return self._call_end(tag)
+        self._loose = self._loose or tag
+        return None
+
+    def _call_end(self, tag: Tag) -> End:
+        """The call ends here, and the value was not closed: it ended at the next parameter, or ends here."""
+        if self._unclosed is not None:
+            return self._at_next_parameter(self._unclosed)
+        if self._rivals:
+            last = self._rivals[-1]
+            alone = _CLOSERS_ONLY.fullmatch(self._bounds.text, last.end, tag.start) is not None
+            doubtful = bool(self._inner or self._lost) or self._doubled_opener or not alone
+            return End(last.start, last.end, Flaw.AMBIGUOUS if doubtful else None, "param.nested_unbalanced")
+        if self._inner or self._lost:
+            return End(tag.start, tag.start, Flaw.AMBIGUOUS)
+        doubt = Flaw.AMBIGUOUS if self._doubled_opener else Flaw.VALUE_UNCLOSED
+        return End(self._without_layout(tag.start), tag.start, doubt, "param.closer")
+
+    def _without_layout(self, at: int) -> int:
+        """The end of an unclosed value: the line that its closer should have stood on is none of it."""
+        for newline in ("\r\n", "\n"):
+            if self._bounds.text.endswith(newline * 2, self._opener.end, at):
+                return at - len(newline)
+        return at
+
+    def _at_next_parameter(self, opener: Opener) -> End:
+        """Sure only where the next parameter is one: on a line of its own, or required and not given."""
+        line = self._bounds.text.rfind("\n", 0, opener.at) + 1
+        own_line = not self._bounds.text[line : opener.at].strip() or line <= self._opener.end
+        certain = (own_line or self._bounds.requires(opener.key)) and not self._doubled_opener
+        start = self._without_layout(opener.at)
+        return End(start, opener.at, None if certain else Flaw.AMBIGUOUS, "param.closer")
+
+    def _at_text_end(self) -> End:
+        size = len(self._bounds.text)
+        if self._weak is not None:
+            return End(self._weak.start, self._weak.end, Flaw.AMBIGUOUS if self._inner else None)
+        if self._rivals:
+            return End(self._rivals[-1].start, self._rivals[-1].end, Flaw.AMBIGUOUS)
+        if self._loose is not None:
+            return End(self._loose.start, self._loose.start, Flaw.AMBIGUOUS)
+        return End(size, size, Flaw.VALUE_OPEN)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from qwen_bridge.toolcalls.cases import parse, pieces, specs
+from tests.toolcalls.bench import TOOLS, XML_TOOLS, hermes, qwen_xml
+
+RUN = hermes("shell", {"command": "ls"})
+
+
+def test_a_line_gives_a_line() -> None:
+    """Calls, text, withheld names, repairs and dialect, under the id of the case."""
+    assert parse({"id": "x", "raw": f"Now. {RUN}", "tools": TOOLS, "client": "openai_tools", "end": "stop"}) == {
+        "id": "x",
+        "calls": [{"name": "shell", "arguments": {"command": "ls"}}],
+        "text": "Now. ",
+        "withheld": [],
+        "repairs": [],
+        "dialect": "hermes_json",
+    }
+
+
+def test_an_xml_client_gets_the_calls_in_the_text() -> None:
+    """Both as XML and as a list."""
+    result = parse({"raw": qwen_xml("read_file", {"path": "a"}), "tools": XML_TOOLS, "client": "roo_xml"})
+    assert result["text"] == "<read_file>\n<path>a</path>\n</read_file>\n"
+    assert result["calls"] == [{"name": "read_file", "arguments": {"path": "a"}}]
+
+
+@pytest.mark.parametrize("end", ["stop", "length", "abort"])
+def test_a_whole_call_counts_however_the_answer_ended(end: str) -> None:
+    """Only what is open suffers from a cut."""
+    assert len(parse({"raw": RUN, "tools": TOOLS, "end": end})["calls"]) == 1
+    assert parse({"raw": RUN[:-20], "tools": TOOLS, "end": "abort"})["calls"] == []
+
+
+def test_a_case_of_the_thinking_phase() -> None:
+    """Text of the thinking is inert beside an answer, and counts where it is all there is."""
+    assert parse({"raw": "No.", "thinking": RUN, "tools": TOOLS})["calls"] == []
+    assert len(parse({"raw": RUN, "phase": "think", "tools": TOOLS})["calls"]) == 1
+
+
+def test_cuts_give_the_text_back() -> None:
+    """Whole, by characters, at random; the same seed cuts alike; anything else is refused."""
+    assert list(pieces("abc", "whole")) == ["abc"]
+    assert list(pieces("abc", "chars")) == ["a", "b", "c"]
+    assert "".join(pieces("abc" * 50, "random:1")) == "abc" * 50
+    assert list(pieces("abc" * 50, "random:1")) == list(pieces("abc" * 50, "random:1"))
+    with pytest.raises(ValueError, match="cut"):
+        list(pieces("abc", "half"))
+
+
+def test_tools_are_flat_or_in_openais_envelope() -> None:
+    """Both declare the same."""
+    flat = {"name": "t", "description": "d", "parameters": {"type": "object"}}
+    assert specs([flat]) == specs([{"type": "function", "function": flat}])
+    assert specs([{"name": "t"}])[0].parameters == {}

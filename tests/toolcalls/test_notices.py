@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from qwen_bridge.toolcalls import notices
+from qwen_bridge.toolcalls.policy import Reason
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_sentence_is_plain_and_holds_no_markup(reason: Reason) -> None:
+    """It names the tool, says that it did not run, and could not be taken for a call."""
+    sentence = notices.not_run("write_file", reason)
+    assert sentence.startswith("(The call to write_file ")
+    assert sentence.endswith("was not run.)")
+    assert not set(sentence) & set("<>{}`")
+
+
+def test_a_nameless_call_is_a_tool_call() -> None:
+    """Where no tool was named none is invented."""
+    assert notices.not_run("", Reason.NO_NAME) == "(A tool call names no tool and was not run.)"
+
+
+def test_the_model_is_told_and_asked() -> None:
+    """The next message says what did not run, and one repetition asks for the whole call, never for the rest."""
+    assert "write_file" in notices.withheld_before(["write_file"])
+    assert "NOT run" in notices.withheld_before([])
+    assert "one complete call" in notices.ask_again(["put", ""])
+    assert "to put" in notices.ask_again(["put", ""])
+    assert "continue" not in notices.ask_again([])
+    assert "the tool put" in notices.ask_for_call("put")
+    assert "one of the tools" in notices.ask_for_call(None)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from qwen_bridge.toolcalls.flaws import Flaw
+from qwen_bridge.toolcalls.frame import Closing, Opening
+from qwen_bridge.toolcalls.reading import checked_call, reading_of, typed_call
+from tests.toolcalls.bench import catalogue
+
+PUT = catalogue().tools["put"]
+
+
+def test_a_missing_required_argument_is_told() -> None:
+    """It is told as missing, or as misread where unknown keys stand in its place."""
+    assert checked_call(PUT, {"path": "a"}, set(), []).flaws == {Flaw.INCOMPLETE}
+    assert checked_call(PUT, {"path": "a", "text": "b"}, set(), []).flaws == {Flaw.MALFORMED}
+
+
+def test_keys_that_a_schema_forbids_are_dropped() -> None:
+    """Only where it says so."""
+    closed = catalogue([{"name": "t", "parameters": {"properties": {"a": {}}, "additionalProperties": False}}]).tools[
+        "t"
+    ]
+    call = checked_call(closed, {"a": "1", "b": "2"}, set(), [])
+    assert call.arguments == {"a": "1"}
+    assert call.repairs == ("key.forbidden_dropped",)
+    assert checked_call(PUT, {"path": "a", "content": "b", "c": "d"}, set(), []).arguments["c"] == "d"
+
+
+def test_a_call_without_tool_or_arguments_keeps_its_flaws() -> None:
+    """Nothing is filled in."""
+    assert typed_call("x", None, {"a": 1}, {Flaw.NAMELESS}, []).arguments == {}
+    assert Flaw.MALFORMED in typed_call("put", PUT, None, set(), []).flaws
+
+
+def test_a_reading_takes_half_a_tag_at_the_end() -> None:
+    """A torn closer belongs to the call and is not shown."""
+    reading = reading_of("call</func", (), Closing(4), Opening(0), "mixed")
+    assert (reading.end, reading.last) == (10, True)
+
+
+def test_a_settled_flaw_leaves_a_reading_whole() -> None:
+    """More text cannot declare a tool."""
+    call = typed_call("x", None, {}, {Flaw.NAMELESS}, [])
+    open_call = typed_call("x", None, {}, {Flaw.CLOSER_MISSING}, [])
+    assert reading_of("", (call,), Closing(0), Opening(0), "mixed").whole
+    assert not reading_of("", (open_call,), Closing(0), Opening(0), "mixed").whole
