@@ -31,6 +31,9 @@ from qwen_bridge.messages import ChatRequest, FilePart, ImagePart, Message, Text
 CANONICAL_VERSION: Final = b"qwen-bridge/canonical/1"
 """Part of the root of every chain (`keys.root`) and of every instructions digest."""
 
+HALF: Final = 32
+"""Hex digits of each half of `instructions_digest`."""
+
 MINTED_CALL_PREFIX: Final = "call_qb_"
 """How the id of every tool call begins that the bridge itself hands out."""
 
@@ -68,14 +71,25 @@ def is_minted(call_id: str | None) -> bool:
 
 
 def instructions_digest(request: ChatRequest) -> str:
-    """Hex digest of what a chat was told besides its turns: system text and tools.
+    """Hex digest of what a chat was told besides its turns: one half for the system text, one for the tools.
 
     The system text counts to the last blank. Tools count by name, description and JSON schema; their order does not,
     nor that of the keys in a schema: MCP servers report in the order they come up, and telling 40 KB of tools again
     because two changed places is what the digest is there to save.
     """
     tools = sorted(_tool(tool) for tool in request.tools)
-    return hashlib.sha256(pack(CANONICAL_VERSION, _utf8(request.instructions), pack(*tools))).hexdigest()
+    halves = (_utf8(request.instructions), pack(*tools))
+    return "".join(hashlib.sha256(pack(CANONICAL_VERSION, half)).hexdigest()[:HALF] for half in halves)
+
+
+def same_system(one: str, other: str) -> bool:
+    """Whether two digests of `instructions_digest` stand for the same system text."""
+    return one[:HALF] == other[:HALF]
+
+
+def same_tools(one: str, other: str) -> bool:
+    """Whether two digests of `instructions_digest` stand for the same tools."""
+    return one[HALF:] == other[HALF:]
 
 
 def pack(*fields: bytes) -> bytes:

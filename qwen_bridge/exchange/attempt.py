@@ -36,14 +36,14 @@ class _Phase(enum.Enum):
 
 
 class Attempt:
-    """The way of one answer from Qwen's bytes to events."""
+    """The way of one answer from Qwen's bytes to events. `tools` is the stage that reads its tool calls."""
 
     __slots__ = ("_body", "_decoder", "_head", "_inflate", "_phase")
 
-    def __init__(self) -> None:
+    def __init__(self, tools: Stage[StreamEvent, StreamEvent]) -> None:
         self._phase = _Phase.ASKING
         self._inflate = ContentDecoder("")
-        self._decoder: Stage[bytes, StreamEvent] = Pipeline(SSEDecoder(keep_last=True), QwenDecoder())
+        self._decoder: Stage[bytes, StreamEvent] = Pipeline(SSEDecoder(keep_last=True), QwenDecoder(), tools)
         self._head: tuple[int, Headers] = (0, ())
         self._body = bytearray()
 
@@ -98,7 +98,7 @@ class Attempt:
         if any(isinstance(event, ResponseEnded) for event in events):
             return events  # Qwen had said that it was finished: what broke was only the goodbye.
         sentence = "The connection to Qwen broke in the middle of the answer. Ask again."
-        return [ResponseFailed(AnswerCutOff(sentence))]
+        return [*events[:-1], ResponseFailed(AnswerCutOff(sentence))]
 
     def _opened(self, data: bytes) -> Sequence[bytes]:
         """What to read now that `data` has come: nothing until a first byte tells a stream from a refusal.

@@ -19,6 +19,7 @@ from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget
 from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.exchange.silence import Silence
+from qwen_bridge.exchange.tooling import report_of
 from qwen_bridge.recovery.policy import GiveUp, Progress, RecoveryPolicy, RestartChat, Retry
 from qwen_bridge.sse.encoder import comment
 from qwen_bridge.surfaces.surface import AnswerHead, Surface
@@ -163,7 +164,8 @@ class Exchange:
     def _start_attempt(self, pause: float = 0.0) -> None:
         self._qwen.broken()
         self._pause = pause  # the wait before the attempt; Qwen is not even asked in it
-        self._attempt = Attempt()
+        self._tools = self.question.tooling.stage()
+        self._attempt = Attempt(self._tools)
         self._encoder = self._surface.encoder(self.head, self.question.request)
         self._answer = AnswerAccumulator()
         self._counted = False
@@ -218,7 +220,10 @@ class Exchange:
         rest = b"".join(chunk for item in closing for chunk in self._encoder.feed(item))
         rest += b"".join(self._encoder.close())
         self._answer.feed(event)
-        started = self._answer.started if self._answer.complete else None
+        report = report_of(self._tools)
+        # A call that was not run is told to the client and not to Qwen: the next turn branches off before it.
+        whole = self._answer.complete and not (report is not None and report.withheld)
+        started = self._answer.started if whole else None
         commit = self.question.commit(started, message) if started is not None else None
         effects = [*([commit] if commit is not None else []), *self._last(rest), End()]
         self._shown = _Shown.OVER
