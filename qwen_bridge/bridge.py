@@ -129,6 +129,7 @@ class Bridge:
             parent_from=settings.parent_from,
             system_changes=settings.system_changes,
             thinking=settings.thinking,
+            tool_format=settings.tool_format,
             inline_limit=settings.inline_limit,
             uploads=settings.uploads == "auto",
         )

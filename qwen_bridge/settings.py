@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         description="Which id of the answer the next turn continues from. `parent_id` follows a set of early notes; it "
         "leaves the assistant's own words out of the context.",
     )
+    tool_format: Literal["auto", "hermes", "qwen_xml"] = Field(
+        "auto", description="How tool calls are taught to the model: as its family was trained (`auto`), or one form."
+    )
     system_changes: Literal["diff", "resend", "ignore"] = Field(
         "diff",
         description="When a client changes its system prompt in mid-conversation: tell Qwen the changed lines, or all "

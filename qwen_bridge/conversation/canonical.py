@@ -82,14 +82,14 @@ def instructions_digest(request: ChatRequest) -> str:
     return "".join(hashlib.sha256(pack(CANONICAL_VERSION, half)).hexdigest()[:HALF] for half in halves)
 
 
-def same_system(one: str, other: str) -> bool:
-    """Whether two digests of `instructions_digest` stand for the same system text."""
-    return one[:HALF] == other[:HALF]
+def system_half(digest: str) -> str:
+    """The half of an `instructions_digest` that stands for the system text."""
+    return digest[:HALF]
 
 
-def same_tools(one: str, other: str) -> bool:
-    """Whether two digests of `instructions_digest` stand for the same tools."""
-    return one[HALF:] == other[HALF:]
+def tools_half(digest: str) -> str:
+    """The half of an `instructions_digest` that stands for the tools."""
+    return digest[HALF:]
 
 
 def pack(*fields: bytes) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qwen_bridge.conversation.canonical import instructions_digest
+from qwen_bridge.conversation.canonical import instructions_digest, system_half, tools_half
 from qwen_bridge.conversation.changes import changes
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope, chain, extend
@@ -26,10 +26,11 @@ from qwen_bridge.conversation.split import (
     split_tail,
     too_long,
 )
-from qwen_bridge.conversation.transcript import blocks
+from qwen_bridge.conversation.transcript import Block, blocks
 from qwen_bridge.errors import InternalError, UnsupportedParameter
 from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Ask, Commit
+from qwen_bridge.exchange.tooling import Tooling
 from qwen_bridge.messages import ChatRequest, Message, TextPart
 from qwen_bridge.ports import Anchor, Clock, IdSource
 from qwen_bridge.qwen.credentials import Credentials, request_headers
@@ -64,6 +65,7 @@ class Manner:
     thinking: Literal["auto", "on", "off"]
     inline_limit: int
     uploads: bool
+    tool_format: Literal["auto", "hermes", "qwen_xml"]
 
 
 class Question:
@@ -81,9 +83,10 @@ class Question:
         self._seen = seen
         self._clock = clock
         self._ids = ids
+        self.tooling = Tooling(request, scope.model, manner.tool_format, ids)
         self._keys = chain(scope, request.dialogue)
         self._instructions = instructions_digest(request)
-        seen.put(self._instructions, request.instructions)
+        seen.put(system_half(self._instructions), request.instructions)
         self._chat_id: str | None = None
         self._split: Split | None = None
         self._file: tuple[dict[str, Any], float] | None = None  # its element of `files`, and when it was uploaded
@@ -257,21 +260,33 @@ class Question:
                 _refuse_attachments(plan.tail)
                 known = self.request.dialogue[: plan.known]
                 news, changed = self._news(plan)
-                split = split_tail(blocks(plan.tail, known=known), news, None, limits, changed=changed)
-                told = sent_size(news or changed)
-                self._saved = max(0, _size_of(known) + sent_size(self.request.instructions) - told)
+                tools = self._tool_news(plan)
+                split = split_tail(self._parts(plan.tail, known), news, tools, limits, changed=changed)
+                told = sent_size(news or changed) + sent_size(tools or "")
+                whole = _size_of(known) + sent_size(self.request.instructions) + sent_size(self.tooling.text)
+                self._saved = max(0, whole - told)
                 return split
             case StartChat() as plan:
                 _refuse_attachments(plan.messages)
-                return split_start(blocks(plan.messages), self.request.instructions, "", limits)
+                parts = self._parts(plan.messages, ())
+                return split_start(parts, self.request.instructions, self.tooling.text, limits)
         raise InternalError("The bridge asked before it had a plan. Nothing was sent. Please report this.")
+
+    def _parts(self, messages: Sequence[Message], known: Sequence[Message]) -> list[Block]:
+        said = self.tooling.as_said(messages)
+        return self.tooling.remind(blocks(said, known=known, words=self.tooling.words))
+
+    def _tool_news(self, plan: ContinueChat) -> str | None:
+        """The tools, when the chat has seen others; they are no instruction that could be ignored."""
+        seen = tools_half(plan.anchor.instructions)
+        return None if seen == tools_half(self._instructions) else self.tooling.text
 
     def _news(self, plan: ContinueChat) -> tuple[str | None, str]:
         """What the chat must hear of its instructions: all of them, or their changes, or (None and empty) nothing."""
-        new = self.request.instructions
-        if not plan.resend_instructions or self._manner.system_changes == "ignore":
+        new, seen = self.request.instructions, system_half(plan.anchor.instructions)
+        if seen == system_half(self._instructions) or self._manner.system_changes == "ignore":
             return None, ""
-        old = self._seen.get(plan.anchor.instructions)
+        old = self._seen.get(seen)
         changed = changes(old, new) if old is not None and self._manner.system_changes == "diff" else None
         return (new, "") if changed is None else (None, changed)
 

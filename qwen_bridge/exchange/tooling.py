@@ -34,7 +34,7 @@ class _FormWords:
         return teach.result(name or "tool", text)
 
 
-class _Through:
+class Through:
     """The stage that changes nothing."""
 
     __slots__ = ()
@@ -88,7 +88,7 @@ class Tooling:
             return ToolCallExtractor(self._declared, "openai_tools", self._ids, settings)
         if self._described:
             return ToolCallExtractor(self._described, "roo_xml", self._ids, settings)
-        return _Through()
+        return Through()
 
     def _reminder(self) -> str:
         if self._declared:

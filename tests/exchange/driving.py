@@ -27,7 +27,7 @@ from tests.harness.ports import CountedIds, FixedClock
 ORIGIN = "https://chat.qwen.ai"
 SCOPE = Scope("client", "account", "qwen3-max")
 CREDENTIALS = Credentials("token", "", "umid", "Mozilla/5.0")
-MANNER = Manner(ORIGIN, 117_000, "response_id", "diff", "auto", inline_limit=90_000, uploads=False)
+MANNER = Manner(ORIGIN, 117_000, "response_id", "diff", "auto", inline_limit=90_000, uploads=False, tool_format="auto")
 EVENT_STREAM: Headers = (("content-type", "text/event-stream; charset=utf-8"),)
 JSON: Headers = (("content-type", "application/json"),)
 TERMS = Terms(RecoveryPolicy(), first_byte=120.0, idle=60.0, keepalive=15.0, jitter=lambda: 0.0)
