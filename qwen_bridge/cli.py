@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +22,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_e
 
 conversations = typer.Typer()
 app.add_typer(conversations, name="conversations")
+
+toolcalls = typer.Typer(help="Look at how tool calls are read.", no_args_is_help=True)
+app.add_typer(toolcalls, name="toolcalls")
 
 HOST = "127.0.0.1"
 
@@ -82,6 +87,23 @@ def demo(
     from qwen_bridge.demo import hold
 
     hold(keep)
+
+
+@toolcalls.command("parse")
+def toolcalls_parse(
+    cut: Annotated[str, typer.Option(help="How the text arrives: whole, chars, or random:SEED.")] = "whole",
+) -> None:
+    """Read answers of a model, one JSON case a line from standard input, and write what the bridge makes of each."""
+    from qwen_bridge.toolcalls.cases import parse
+
+    for number, line in enumerate(sys.stdin, 1):
+        if not line.strip():
+            continue
+        try:
+            result = parse(json.loads(line), cut)
+        except (ValueError, TypeError, AttributeError) as error:
+            _fail(f"Line {number} is no case: {error}")
+        typer.echo(json.dumps(result, ensure_ascii=False))
 
 
 @conversations.callback(invoke_without_command=True)

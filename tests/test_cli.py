@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -151,3 +152,30 @@ def test_conversations_do_not_load_mitmproxy(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[-2].strip() == "False"
     assert "No conversation" in done.stdout
+
+
+def test_tool_calls_are_read_from_standard_input() -> None:
+    """One case a line in, one result a line out, the same however the text is cut."""
+    schema = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+    case = {
+        "id": "1",
+        "raw": 'Look:\n<tool_call>\n{"name": "read_file", "arguments": {"path": "a"}}\n</tool_call>',
+        "tools": [{"name": "read_file", "parameters": schema}],
+        "client": "openai_tools",
+    }
+    results = set()
+    for cut in ("whole", "chars", "random:7"):
+        result = runner.invoke(app, ["toolcalls", "parse", "--cut", cut], input=json.dumps(case) + "\n\n")
+        assert result.exit_code == 0, result.output
+        results.add(result.stdout)
+    (line,) = results
+    read = json.loads(line)
+    assert read["calls"] == [{"name": "read_file", "arguments": {"path": "a"}}]
+    assert set(read) == {"id", "calls", "text", "withheld", "repairs", "dialect"}
+
+
+def test_a_line_that_is_no_case_is_named() -> None:
+    """The number of the bad line is said."""
+    result = runner.invoke(app, ["toolcalls", "parse"], input="{}\nnonsense\n")
+    assert result.exit_code == 1
+    assert "Line 2" in result.output

@@ -28,7 +28,7 @@ BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
-    "cli": FRONT | {"simulator", "demo", "conversations", "ports"},
+    "cli": FRONT | {"simulator", "demo", "conversations", "ports", "toolcalls"},  # the last to show that room alone
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
     "proxy": {"bridge", "exchange", "observe", "settings", "errors"},
     "bridge": {"catalog", "conversations", "upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
@@ -61,7 +61,7 @@ EFFECTS = [
     *("threading", "concurrent", "multiprocessing", "queue", "subprocess", "signal"),
     *("tempfile", "shutil"),
 ]
-HARMLESS = {"uuid.UUID"}  # a form, not a draw
+HARMLESS = {"uuid.UUID", "random.Random"}  # a form, and a generator that starts from a given seed: no draws
 
 # What comes from outside the house, and the only rooms that may let it in.
 ADMITS: dict[str, tuple[str, ...]] = {

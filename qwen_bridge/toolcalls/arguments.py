@@ -226,7 +226,7 @@ def from_markup(text: str, schema: Mapping[str, Any]) -> Any:
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=False, huge_tree=False)
     try:
-        root = etree.fromstring(f"<root>{text}</root>", parser)
+        root = etree.fromstring(f"<value>{text}</value>", parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
     if (root.text or "").strip() or len(root) == 0:
