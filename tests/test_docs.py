@@ -83,9 +83,10 @@ SOURCE = source()
 
 
 def known_settings() -> set[str]:
-    """Every name under which a setting is given, and the two variables that are none."""
+    """Every name under which a setting is given, and what only looks like one."""
     forms = {form for name in Settings.model_fields for form in (f"qwen_{name}", f"QWEN_{name.upper()}")}
-    return forms | {"QWEN_CONFIG", "QWEN_BRIDGE_PYTHON", "qwen_bridge"}
+    # Two variables, the package, and the value of a setting that looks like a name.
+    return forms | {"QWEN_CONFIG", "QWEN_BRIDGE_PYTHON", "qwen_bridge", "qwen_xml"}
 
 
 @pytest.mark.parametrize(
