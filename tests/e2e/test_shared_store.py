@@ -1,0 +1,95 @@
+"""Several bridges on one Redis, behind a load balancer, and what happens when Redis goes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.harness.balancer import balancer
+from tests.harness.effective import context_of, history_of
+from tests.harness.proxy import Proxy, mitmdump
+from tests.harness.redis_server import RedisServer, redis_server
+from tests.harness.simulate import RemoteSimulator
+
+TURNS = 6
+
+
+@contextlib.contextmanager
+def two_bridges(qwen: RemoteSimulator, folder: Path, redis: RedisServer) -> Iterator[list[Proxy]]:
+    """Two mitmdump, each with a folder of its own, that share nothing but Redis."""
+    with contextlib.ExitStack() as stack:
+        proxies = []
+        for name in ("one", "two"):
+            (folder / name).mkdir()
+            chosen = {"store": "redis", "redis_url": redis.url}
+            proxies.append(stack.enter_context(mitmdump(qwen.url, folder / name, **chosen)))
+        yield proxies
+
+
+def ask(url: str, history: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """One turn on a connection of its own; where it went, and the answer."""
+    told = httpx.post(
+        f"{url}/v1/chat/completions", json={"model": "gpt-4o", "messages": history}, timeout=30, trust_env=False
+    )
+    assert told.status_code == 200, told.text
+    return told.headers["x-qwen-bridge-conversation"], told.json()["choices"][0]["message"]
+
+
+def log_of(proxy: Proxy) -> str:
+    assert proxy.log is not None
+    return proxy.log.read_text(encoding="utf-8", errors="replace")
+
+
+def test_a_conversation_over_alternating_processes_stays_one_chat(qwen: RemoteSimulator, tmp_path: Path) -> None:
+    """Each turn lands on the other process, and each continues where the one before it ended."""
+    with redis_server(tmp_path) as redis, two_bridges(qwen, tmp_path, redis) as proxies:
+        with balancer(tmp_path, [proxy.port for proxy in proxies]) as url:
+            history, routes = list[dict[str, Any]](), list[str]()
+            for turn in range(TURNS):
+                history.append({"role": "user", "content": f"question {turn}"})
+                route, answer = ask(url, history)
+                routes.append(route)
+                history.append(answer)
+        served = [log_of(proxy).count("conversation=") for proxy in proxies]
+    assert served == [TURNS // 2, TURNS // 2]
+    assert [turn["message"] for turn in qwen.turns] == [f"question {turn}" for turn in range(TURNS)]
+    assert len({turn["chat_id"] for turn in qwen.turns}) == 1
+    assert routes[0] == "new"
+    assert [route.partition(" saved=")[0] for route in routes[1:]] == [
+        f"hit depth={2 * turn}/{2 * turn + 1}" for turn in range(1, TURNS)
+    ]
+
+
+def test_without_redis_turns_cost_more_and_are_right(qwen: RemoteSimulator, tmp_path: Path) -> None:
+    """Redis is killed and comes back in mid-conversation: whole histories meanwhile, one warning, no error."""
+    history: list[dict[str, Any]] = []
+    routes: list[str] = []
+    with redis_server(tmp_path, keeps=True) as redis, two_bridges(qwen, tmp_path, redis) as proxies:
+        for turn in range(6):
+            if turn == 2:
+                redis.kill()
+            if turn == 4:
+                redis.start()
+            history.append({"role": "user", "content": f"question {turn}"})
+            route, answer = ask(proxies[turn % 2].url, history)
+            routes.append(route.partition(" saved=")[0])
+            assert context_of(qwen.turns[-1]) == history_of(history)
+            history.append(answer)
+        logs = [log_of(proxy) for proxy in proxies]
+    # Turn 2 finds in its own memory what it said itself, one turn ago; turn 3 likewise, on the other process.
+    assert routes == [
+        "new",
+        "hit depth=2/3",
+        "hit depth=2/5 edited@2",
+        "hit depth=4/7 edited@4",
+        "hit depth=6/9 edited@6",
+        "hit depth=10/11",
+    ]
+    for log in logs:
+        assert log.count("the conversation store cannot be used") == 1
+        assert log.count("the conversation store answers again") == 1
+        assert redis.url not in log
