@@ -123,7 +123,8 @@ class Clients(RuleBasedStateMachine):
         self._script({"text": "a long answer that breaks off", "chunk": 4, "fault": how, "after": 4})
         editor = self._editor([*history, {"role": "user", "content": words}], stream=True)
         told = self._run(editor.post())
-        self._check(editor)
+        if told.status == 200:
+            self._check(editor)
         said = told.said[0] if told.status == 200 else ""
         kept = [{"role": "assistant", "content": said}] if keeps and said else []
         return (*history, {"role": "user", "content": words}, *kept)
@@ -132,15 +133,18 @@ class Clients(RuleBasedStateMachine):
     def interleave(self, histories: list[History], words: str, answer: str) -> None:
         """Two at once."""
 
+        stumbles = bool(self._fault)
+
         async def both() -> None:
             self._script({"text": answer}, {"text": answer})
             before = len(self._simulator.ledger.turns)
             editors = [self._editor([*history, {"role": "user", "content": words}]) for history in histories]
             told = await asyncio.gather(*(editor.post() for editor in editors))
-            assert [answer.status for answer in told] == [200, 200]
+            assert stumbles or [answer.status for answer in told] == [200, 200]
             contexts = [context_of(turn.to_json()) for turn in self._simulator.ledger.turns[before:]]
             asked = [history_of(editor.history) for editor in editors]
-            assert all(history in contexts for history in asked)
+            answered = [history for history, answer in zip(asked, told, strict=True) if answer.status == 200]
+            assert all(history in contexts for history in answered)
             assert all(context in asked for context in contexts)
 
         self._run(both())
@@ -195,10 +199,15 @@ class Clients(RuleBasedStateMachine):
         return editor
 
     def _turn(self, history: History, words: str, answer: str, system: str) -> History:
+        stumbles = bool(self._fault)
         self._script({"text": answer})
         editor = self._editor([*history, {"role": "user", "content": words}], system)
         told = self._run(editor.post())
-        assert told.status == 200, told.body
+        if told.status != 200:
+            # A refusal on top of a deleted chat is one more than the bridge recovers from: an error, and no context.
+            assert stumbles, told.body
+            assert told.error["code"] in ("qwen_parent_refused", "qwen_chat_gone")
+            return history
         self._check(editor)
         said = {"role": "assistant", "content": told.said[0]}
         return (*history, {"role": "user", "content": words}, said)
