@@ -6,7 +6,6 @@ whole answer, asks for the next question to Qwen, and reports what happened.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import random
 import secrets
@@ -14,9 +13,9 @@ import ssl
 import string
 import time
 import uuid
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
@@ -26,7 +25,6 @@ from qwen_bridge.conversation.keys import Scope
 from qwen_bridge.conversation.split import Document
 from qwen_bridge.conversations import Conversations, open_store
 from qwen_bridge.errors import (
-    BridgeError,
     ChallengeRequired,
     ConnectionLost,
     CredentialError,
@@ -37,6 +35,7 @@ from qwen_bridge.errors import (
     TooManyStreams,
     WireError,
 )
+from qwen_bridge.exchange.aside import is_aside
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange, Terms
 from qwen_bridge.exchange.question import Manner, Question
@@ -52,6 +51,7 @@ from qwen_bridge.surfaces.chat_completions.surface import ChatCompletions as Cha
 from qwen_bridge.surfaces.models import list_body, one_body
 from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route
 from qwen_bridge.surfaces.surface import AnswerHead
+from qwen_bridge.tidying import Tidier
 from qwen_bridge.upstream.client import QwenClient
 from qwen_bridge.upstream.files import DocumentUploader, Patience
 
@@ -111,7 +111,10 @@ class Bridge:
         self._uploader = uploader or DocumentUploader(client.call, clock, ids)
         self._clock = clock
         self._ids = ids
-        self._conversations = Conversations(store, clock, settings.conversation_ttl)
+        self._credentials = credentials(settings)
+        self._tidier = Tidier(client, self._credentials)
+        bury = self._tidier.bury if settings.delete_chats == "expired" else None
+        self._conversations = Conversations(store, clock, settings.conversation_ttl, bury)
         self._seen = InstructionsBook()
         self._pacer = Pacer(settings.account_streams, settings.queue_limit)
         self._surface = ChatCompletionsSurface()
@@ -133,9 +136,7 @@ class Bridge:
             inline_limit=settings.inline_limit,
             uploads=settings.uploads == "auto",
         )
-        self._credentials = credentials(settings)
         self._waiting_since: dict[str, float] = {}  # request id → when it found its chat busy
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
     def from_settings(cls, settings: Settings, tls: ssl.SSLContext | bool = True) -> Self:
@@ -195,7 +196,10 @@ class Bridge:
         self._waiting_since.pop(exchange.request_id, None)
         started = exchange.unfinished
         if started is not None:
-            self._later(self._client.stop(self._credentials, started.chat_id, started.response_id))
+            self._tidier.stop(started)
+        if exchange.question.passing and exchange.question.chat_id:
+            exchange.question.passing = False
+            self._tidier.delete(exchange.question.chat_id)
 
     async def ask(self, exchange: Exchange) -> Ask | None:
         """The next request to Qwen for this exchange. Raises `BridgeError`.
@@ -228,8 +232,7 @@ class Bridge:
 
     async def aclose(self) -> None:
         """Let what is under way end, then close store and client."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tidier.aclose()
         await self._conversations.aclose()
         await self._uploader.aclose()
         await self._client.aclose()
@@ -243,6 +246,7 @@ class Bridge:
             model=await self._catalog.resolve(self._credentials, request.model),
         )
         question = Question(request, scope, self._manner, self._seen, self._clock, self._ids)
+        question.passing = self._settings.delete_chats == "side" and is_aside(request)
         head = AnswerHead(self._surface.id_prefix + self._ids.token(), int(self._clock.now()), request.model)
         return Exchange(self._surface, head, question, self._terms, request_id)
 
@@ -284,20 +288,6 @@ class Bridge:
         else:
             question.attach(element)
             log.info("a part of a message travels as a file", bytes=len(document.text), name=document.filename)
-
-    def _later(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
-        """Do something that no answer depends on; `aclose` waits for it."""
-        task = asyncio.get_running_loop().create_task(_quietly(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-async def _quietly(work: Coroutine[Any, Any, object]) -> None:
-    try:
-        await work
-    except BridgeError as error:
-        log.info("an answer that nobody wants could not be stopped", code=error.code)
 
 
 def credentials(settings: Settings) -> Credentials:

@@ -256,7 +256,7 @@ async def test_an_answer_that_nobody_wants_is_stopped() -> None:
             assert simulator.world.busy(chat_id)
             exchange.left()
             bridge.release(exchange)
-            await asyncio.wait(bridge._tasks)
+            await asyncio.wait(bridge._tidier._tasks)
             assert not simulator.world.busy(chat_id)
 
 

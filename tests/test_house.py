@@ -31,9 +31,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": FRONT | {"simulator", "demo", "conversations", "ports", "toolcalls"},  # the last to show that room alone
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
     "proxy": {"bridge", "exchange", "observe", "settings", "errors"},
-    "bridge": {"catalog", "conversations", "upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
+    "bridge": {"catalog", "conversations", "tidying", "upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
     "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
     "conversations": {"store", "exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that remembers
+    "tidying": {"upstream"} | BELOW_EXCHANGE,  # the part of `bridge` that clears away
     "upstream": {"ports", "wire", "qwen", "errors"},
     "store": {"ports", "wire", "qwen", "errors"},
     "simulator": {"ports", "wire", "qwen", "errors"},
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Only these await, open, sleep, read a clock or draw a random number. Everything else is pure.
 EFFECTFUL = (
-    *("upstream", "store", "bridge", "catalog", "conversations", "proxy", "cli", "demo"),
+    *("upstream", "store", "bridge", "catalog", "conversations", "tidying", "proxy", "cli", "demo"),
     # and what was cut out of the server: its connections, the pace of its answers, its certificate
     *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
 )

@@ -94,6 +94,8 @@ class Question:
         self._saved = 0
         self.plan: Plan | None = None
         self.request_bytes = 0
+        self.passing = False
+        """Whether its chat is deleted once it is answered: nothing is remembered of it then."""
 
     @property
     def lookups(self) -> list[str]:
@@ -194,9 +196,11 @@ class Question:
         return Ask("POST", completions_path(self._chat_id), tuple(headers), body)
 
     def commit(self, started: ResponseStarted, answer: Message) -> Commit | None:
-        """What to remember once `answer` is complete; None when the request has no turn, or the answer no node."""
+        """What to remember once `answer` is complete; None when the request has no turn, the answer no node, or the
+        chat no future.
+        """
         parent = started.response_id if self._manner.parent_from == "response_id" else started.user_id
-        if not self._keys or not parent:
+        if not self._keys or not parent or self.passing:
             return None
         anchor = Anchor(
             chat_id=self._chat_id or started.chat_id,

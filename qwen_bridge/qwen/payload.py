@@ -6,6 +6,7 @@ still send them in August 2026 are served. Ids and times come in as arguments: n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ import orjson
 
 MODELS_PATH = "/api/models"
 NEW_CHAT_PATH = "/api/v2/chats/new"
+DELETE_CHATS_PATH = "/api/v2/chats/batch_delete"
 COMPLETIONS_PATH = "/api/v2/chat/completions"
 STOP_PATH = "/api/v2/chat/completions/stop"
 
@@ -102,6 +104,11 @@ def completion(turn: Turn) -> bytes:
 def stop(chat_id: str, response_id: str) -> bytes:
     """Body of `POST …/completions/stop`: a chat whose stream was dropped unstopped stays "in progress"."""
     return _dumps({"chat_id": chat_id, "response_id": response_id})
+
+
+def delete_chats(chat_ids: Sequence[str]) -> bytes:
+    """Body of `POST /api/v2/chats/batch_delete` (protocol notes, section 1)."""
+    return _dumps({"ids": list(chat_ids)})
 
 
 def _feature_config(thinking: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ httpx is named in the brief; its continuation httpx2 has the same interface, and
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 
 import httpx
 import stamina
@@ -15,7 +16,15 @@ from qwen_bridge.ports import Clock, IdSource
 from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of
 from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.faults import classify
-from qwen_bridge.qwen.payload import MODELS_PATH, NEW_CHAT_PATH, new_chat, stop, stop_path
+from qwen_bridge.qwen.payload import (
+    DELETE_CHATS_PATH,
+    MODELS_PATH,
+    NEW_CHAT_PATH,
+    delete_chats,
+    new_chat,
+    stop,
+    stop_path,
+)
 from qwen_bridge.qwen.refusal import read_answer
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -53,6 +62,12 @@ class QwenClient:
     async def stop(self, credentials: Credentials, chat_id: str, response_id: str) -> None:
         """End a running answer, so that the chat is free again."""
         body, status, headers = await self.call(credentials, "POST", stop_path(chat_id), stop(chat_id, response_id))
+        if read_answer(status, headers, body).success is not True:
+            raise classify(status, headers, body)
+
+    async def delete_chats(self, credentials: Credentials, chat_ids: Sequence[str]) -> None:
+        """Delete chats of this account; those that are gone already are no error."""
+        body, status, headers = await self.call(credentials, "POST", DELETE_CHATS_PATH, delete_chats(chat_ids))
         if read_answer(status, headers, body).success is not True:
             raise classify(status, headers, body)
 

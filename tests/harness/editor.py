@@ -37,9 +37,11 @@ def settings(upstream: str, **chosen: Any) -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def bridge_to(upstream: str, store: ConversationStore | None = None, **chosen: Any) -> AsyncIterator[Bridge]:
+async def bridge_to(
+    upstream: str, store: ConversationStore | None = None, clock: FixedClock | None = None, **chosen: Any
+) -> AsyncIterator[Bridge]:
     """A bridge with a fixed clock, counted ids and a store in memory, closed at the end."""
-    clock, ids, made = FixedClock(), CountedIds(), settings(upstream, **chosen)
+    clock, ids, made = clock or FixedClock(), CountedIds(), settings(upstream, **chosen)
     bridge = Bridge(made, store or MemoryStore(clock), QwenClient(made.upstream, clock, ids, False), clock, ids)
     try:
         yield bridge

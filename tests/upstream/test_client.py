@@ -134,6 +134,17 @@ async def test_a_site_with_a_certificate_is_trusted_only_if_it_should_be() -> No
                 await client.models(SESSION)
 
 
+async def test_chats_are_deleted_and_those_gone_already_are_no_error() -> None:
+    """One call for several; a refusal is an error all the same."""
+    async with Simulator() as simulator, client_at(simulator.url) as client:
+        one, two = [await client.open_chat(SESSION, "qwen3-max", "A title") for _ in range(2)]
+        await client.delete_chats(SESSION, [one, "gone"])
+        assert [chat.id for chat in simulator.world.chats] == [two]
+    async with odd(b'{"success": false, "data": {"code": "Not_Found"}}') as (url, _), client_at(url) as client:
+        with pytest.raises(BridgeError):
+            await client.delete_chats(SESSION, [two])
+
+
 # -- answers that are none ------------------------------------------------------------------------------------------
 
 
