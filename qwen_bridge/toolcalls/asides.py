@@ -80,10 +80,17 @@ def thinking_tag(text: str, at: int, *, final: bool) -> Seen:
     return None
 
 
+_NAMELESS = re.compile(r"[<＜](?:\|\w{0,16}\|?)?[ \t]{0,3}[/／]?[ \t]{0,3}\Z")
+"""A tag that ends before its name began."""
+
+
 def result_tag(text: str, at: int, *, final: bool) -> Seen:
     """The tag of a block of results at `at`."""
     tag = tag_at(text, at)
-    if tag is None or not tag.plain:
+    if tag is None:
+        # The name is still to come; a tag may be written with blanks, full-width, or behind a namespace.
+        return WAIT if not final and _NAMELESS.match(text, at) else None
+    if not tag.plain:
         return None
     if not tag.closed:
         open_end = tag.end == len(text) and not final

@@ -107,7 +107,9 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
     try:
         read = read_json(text, at)
     except Unreadable as error:
-        return _Body(at, {}, {Flaw.VALUE_OPEN if error.open_end else Flaw.MALFORMED}, [])
+        # What is open belongs to the call up to the end: shown, it would be a piece of a call as text.
+        end = len(text) if error.open_end else at
+        return _Body(end, {}, {Flaw.VALUE_OPEN if error.open_end else Flaw.MALFORMED}, [])
     if not isinstance(read.value, dict):
         return _Body(read.end, {}, {Flaw.MALFORMED}, [])
     arguments, repairs, repeated = typing_of.from_json(tool, read.value)

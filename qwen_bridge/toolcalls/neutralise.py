@@ -74,4 +74,5 @@ class Neutraliser:
 
 def restore(text: str, names: Iterable[str]) -> str:
     """`text` as it was before a `Neutraliser` for the same names saw it."""
-    return _tags(tuple(names), f"(?:&lt;|<{ZERO_WIDTH})").sub(r"<\g<name>>", text)
+    marked = tuple(names)
+    return _tags(marked, f"(?:&lt;|<{ZERO_WIDTH})").sub(r"<\g<name>>", text) if marked else text

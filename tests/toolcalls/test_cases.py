@@ -55,3 +55,33 @@ def test_tools_are_flat_or_in_openais_envelope() -> None:
     flat = {"name": "t", "description": "d", "parameters": {"type": "object"}}
     assert specs([flat]) == specs([{"type": "function", "function": flat}])
     assert specs([{"name": "t"}])[0].parameters == {}
+
+
+PUT = {
+    "name": "put",
+    "parameters": {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "content": {"type": "string"}},
+        "required": ["path", "content"],
+    },
+}
+LOOK = {"name": "look", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}}
+
+
+@pytest.mark.parametrize("end", ["stop", "length", "abort"])
+def test_no_argument_of_a_cut_call_is_shown(end: str) -> None:
+    """What is open at the end belongs to the call: none of it may appear as text."""
+    raw = 'Hi <tool_call>{"name": "put", "arguments": {"path": "a", "content": "half a secret'
+    result = parse({"id": 1, "raw": raw, "tools": [PUT], "client": "openai_tools", "end": end})
+    assert result["calls"] == []
+    assert result["withheld"] == ["put"]
+    assert "secret" not in result["text"]
+
+
+@pytest.mark.parametrize("closer", ["</ output >", "< /output>", "＜/output＞", "<|a|/output>", "</output>"])
+def test_the_end_of_an_invented_result_is_seen_under_any_cut(closer: str) -> None:
+    """However the closing tag is spelt, one character at a time gives what the whole text gives."""
+    raw = f'<output>\nx\n{closer}\n{{"name": "look", "arguments": {{"path": "a"}}}}'
+    case = {"id": 1, "raw": raw, "tools": [LOOK], "client": "openai_tools"}
+    results = [parse(case, cut) for cut in ("whole", "chars", "random:1", "random:2")]
+    assert all(result == results[0] for result in results)

@@ -39,3 +39,8 @@ def test_no_cut_changes_it_and_it_can_be_undone(text: str, size: int) -> None:
     assert safe(text, size) == safe(text)
     assert not any(f"<{name}>" in safe(text) for name in NAMES)
     assert restore(safe(text), NAMES) == text
+
+
+def test_without_names_nothing_is_restored() -> None:
+    """A client without XML tools has no marks, and its text stays as it is."""
+    assert restore("a &lt;b> c", ()) == "a &lt;b> c"
