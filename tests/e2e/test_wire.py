@@ -332,6 +332,12 @@ async def test_qwen_over_tls(stream: bool, tmp_path: Path) -> None:
             assert await answer_to(client, stream=stream) == HELLO
 
 
+async def test_trust_may_be_waived(tmp_path: Path) -> None:
+    """mitmproxy's `ssl_insecure` counts for the calls beside the stream too."""
+    async with Simulator(tls=True) as simulator, road(simulator, tmp_path, plain={"ssl_insecure": True}) as (_, client):
+        assert await answer_to(client) != ""
+
+
 @STREAMED
 async def test_a_certificate_nobody_trusts_is_an_error(stream: bool, tmp_path: Path) -> None:
     """Qwen's certificate is not trusted: 502 in OpenAI's envelope after the policy's attempts, and no word to it."""

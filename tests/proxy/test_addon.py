@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from mitmproxy import exceptions
 from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.addons.proxyserver import Proxyserver
@@ -26,11 +25,13 @@ from mitmproxy.test import taddons
 from mitmproxy.test.tflow import tflow
 from mitmproxy.test.tutils import treq
 
+from qwen_bridge.exchange.effects import Ask
 from qwen_bridge.proxy.addon import STREAMS_PER_CLIENT, BridgeAddon
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.turn import Turn
 from tests.harness.proxy import SESSION
 from tests.proxy.test_guard import context as connection
+from tests.proxy.test_turn import bridge, call, over
 
 OPENAI = "api.openai.com"
 
@@ -344,11 +345,18 @@ async def test_a_failing_hook_of_ours_leaves_no_order(
     assert "a bug" in caplog.text
 
 
-async def test_the_calls_trust_what_mitmproxy_trusts(tmp_path: Path) -> None:
-    """A certificate authority of the user's is taken for the calls beside the stream too, and so is `ssl_insecure`."""
-    authority = tmp_path / "ca.pem"
-    trustme.CA().cert_pem.write_to_path(authority)
-    async with placed(tmp_path) as (addon, tctx):
-        tctx.options.update(ssl_verify_upstream_trusted_ca=str(authority))
-        tctx.options.update(ssl_insecure=True)
-        assert addon._retired == set()
+async def test_a_client_that_has_gone_ends_its_exchange(addon: BridgeAddon) -> None:
+    """After the `error` hook nothing more is told, and the account has room for the next turn."""
+    shared = bridge(account_streams=1)
+    turns = [Turn(shared), Turn(shared)]
+    flow = stray()
+    addon._turns[flow.id] = turns[0]
+    for turn in turns:
+        turn.call = call()
+        await turn.advance()
+    assert isinstance(turns[0].order(), Ask)
+    assert not isinstance(turns[1].order(), Ask)
+    addon.error(flow)
+    assert over(turns[0])
+    await turns[1].advance()
+    assert isinstance(turns[1].order(), Ask)
