@@ -57,6 +57,9 @@ class Clients(RuleBasedStateMachine):
     """What may happen. A history is a value: whoever holds it can go on from it at any time."""
 
     PARENT_FROM = "response_id"
+    answers = 0
+    """Answers of all lives so far."""
+
     histories = Bundle("histories")
 
     def __init__(self) -> None:
@@ -69,8 +72,10 @@ class Clients(RuleBasedStateMachine):
         self._stores = 0
         self._bridge = self._made()
         self._fault: list[dict[str, Any]] = []
+        self._checked = 0
 
     def teardown(self) -> None:
+        Clients.answers += self._checked
         self._run(self._bridge.aclose())
         self._run(self._simulator.__aexit__(None, None, None))
         self._loop.close()
@@ -144,6 +149,7 @@ class Clients(RuleBasedStateMachine):
             contexts = [context_of(turn.to_json()) for turn in self._simulator.ledger.turns[before:]]
             asked = [history_of(editor.history) for editor in editors]
             answered = [history for history, answer in zip(asked, told, strict=True) if answer.status == 200]
+            self._checked += len(answered)
             assert all(history in contexts for history in answered)
             assert all(context in asked for context in contexts)
 
@@ -213,6 +219,7 @@ class Clients(RuleBasedStateMachine):
         return (*history, {"role": "user", "content": words}, said)
 
     def _check(self, editor: Editor) -> None:
+        self._checked += 1
         turns = self._simulator.ledger.turns
         assert context_of(turns[-1].to_json()) == history_of(editor.history), "an answer in a wrong context"
 
@@ -224,6 +231,7 @@ def test_no_answer_is_given_in_a_wrong_context() -> None:
         max_examples=CASES, stateful_step_count=STEPS, deadline=None, derandomize=always_the_same, print_blob=True
     )
     run_state_machine_as_test(Clients, settings=chosen)
+    print(f"{CASES} lives, {Clients.answers:,} answers, none in a wrong context")  # for `scripts/contexts`
 
 
 class Misled(Clients):

@@ -19,7 +19,7 @@ from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.simulator.world import Settings
 from tests.harness.effective import context_of, history_of
 from tests.harness.proxy import client, in_process
-from tests.harness.wire import said
+from tests.harness.wire import said, until
 
 type Message = dict[str, Any]
 
@@ -336,6 +336,31 @@ async def test_every_answer_is_given_in_the_clients_own_context(
         talk = Talk(simulator, http)
         await run(talk)
     assert talk.routes == routes
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "dropped"])
+async def test_an_aborted_answer_is_branched_off_before(keeps: bool, simulator: Simulator, tmp_path: Path) -> None:
+    """A person presses Stop: the next turn follows the answer before, and brings what the client kept of this one."""
+    async with in_process(simulator.url, tmp_path, store="memory") as proxy, client(proxy) as http:
+        talk = Talk(simulator, http)
+        first = await talk.ask([ONE], "one")
+        simulator.script([{"text": "a long answer that nobody will hear to its end", "chunk": 4, "pace": 20}])
+        messages = [{"role": "system", "content": SYSTEM}, ONE, first, TWO]
+        request = {"model": "gpt-4o", "messages": messages, "stream": True}
+        raw = b""
+        async with http.stream("POST", "/v1/chat/completions", json=request) as answer:
+            async for piece in answer.aiter_raw():
+                raw += piece
+                if said(raw.rpartition(b"\n\n")[0] + b"\n\n"):
+                    break
+        await until(lambda: simulator.ledger.turns[1].aborted, "the answer is stopped")
+        part = said(raw.rpartition(b"\n\n")[0] + b"\n\n")
+        kept = [assistant(part + NOTE)] if keeps else []
+        await talk.ask([ONE, first, TWO, *kept, THREE], "three")
+    one, broken, three = simulator.ledger.turns
+    assert (three.chat_id, three.parent_id) == (one.chat_id, one.response_id)
+    assert broken.response_id not in (three.parent_id, one.response_id)
+    assert (part in three.message) is keeps
 
 
 async def test_a_wrong_context_would_be_seen(simulator: Simulator, tmp_path: Path) -> None:
