@@ -7,6 +7,7 @@ field (clients.md, A4). After every turn the ledger is read back, and must be th
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -361,6 +362,31 @@ async def test_an_aborted_answer_is_branched_off_before(keeps: bool, simulator: 
     assert (three.chat_id, three.parent_id) == (one.chat_id, one.response_id)
     assert broken.response_id not in (three.parent_id, one.response_id)
     assert (part in three.message) is keeps
+
+
+async def test_a_tool_loop_of_the_models_own_calls_is_one_chat(simulator: Simulator, tmp_path: Path) -> None:
+    """The client writes the arguments anew and keeps the bridge's id: each result follows the call it answers."""
+    schema = {"type": "object", "properties": {"path": {"type": "string"}, "limit": {"type": "integer"}}}
+    tools = [{"type": "function", "function": {"name": "read_file", "parameters": schema}}]
+    history = [{"role": "system", "content": SYSTEM}, ONE]
+    routes: list[str] = []
+    async with in_process(simulator.url, tmp_path, store="memory") as proxy, client(proxy) as http:
+        for number in range(3):
+            arguments = {"path": f"{number}.py", "limit": 10}
+            spoken = f"<tool_call>\n{json.dumps({'name': 'read_file', 'arguments': arguments})}\n</tool_call>"
+            simulator.script([{"text": spoken}])
+            told = await http.post(
+                "/v1/chat/completions", json={"model": "gpt-4o", "messages": history, "tools": tools}
+            )
+            routes.append(re.sub(r" (saved|file)=\d+", "", told.headers["x-qwen-bridge-conversation"]))
+            (made,) = told.json()["choices"][0]["message"]["tool_calls"]
+            assert json.loads(made["function"]["arguments"]) == arguments
+            again = json.dumps(dict(reversed(arguments.items())), indent=4)
+            history += [call(made["id"], again), result(made["id"], f"text of {number}.py")]
+    turns = simulator.ledger.turns
+    assert routes == [NEW, "hit depth=2/3", "hit depth=4/5"]
+    assert [turn.parent_id for turn in turns] == [None, turns[0].response_id, turns[1].response_id]
+    assert [f"text of {number}.py" in turns[2].message for number in range(3)] == [False, True, False]
 
 
 async def test_a_wrong_context_would_be_seen(simulator: Simulator, tmp_path: Path) -> None:
