@@ -11,6 +11,8 @@ import pytest
 
 from tests.harness.proxy import HOST, ROOT, free_port, started, wait_until_listening
 
+pytestmark = pytest.mark.e2e  # whole processes
+
 PROGRAM = """
 import sys
 from qwen_bridge.proxy.launch import launch
