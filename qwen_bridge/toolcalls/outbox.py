@@ -49,7 +49,7 @@ class Outbox:
     """Every method returns the events that are ready because of it."""
 
     __slots__ = (
-        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser",
+        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser", "_parameters",
         "_queue", "_settings", "report", "shown",
     )  # fmt: skip
 
@@ -57,6 +57,7 @@ class Outbox:
         self._client = client
         self._ids = ids
         self._settings = settings
+        self._parameters = frozenset(key for tool in catalogue.tools.values() for key in tool.properties)
         self._neutraliser = Neutraliser(catalogue.tools if client == "roo_xml" else ())
         self._queue: list[Judged] = []
         self._blank = ""  # blanks behind a call that nothing followed yet
@@ -132,7 +133,7 @@ class Outbox:
             return None
         if self._client != "roo_xml":
             return None
-        xml = write_xml.written(judged.call.tool, judged.call.arguments)
+        xml = write_xml.written(judged.call.tool, judged.call.arguments, self._parameters)
         if xml is None:
             judged.decision = Decision(Verdict.WITHHELD, Reason.INEXPRESSIBLE)
         return xml

@@ -9,7 +9,7 @@ would arrive changed by more than the client's own trimming.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from lxml import etree
@@ -24,14 +24,32 @@ STRUCTURED = frozenset(("args", "follow_up"))
 """Parameters that are XML by contract (clients.md A1): a list or an object is written as elements."""
 
 
-def written(tool: Tool, arguments: Mapping[str, Any]) -> str | None:
-    """The XML of a call, ending with a newline; None if the client would read something else."""
+CLIENT_PARAMETERS = frozenset(
+    (
+        "path", "content", "diff", "command", "cwd", "regex", "file_pattern", "recursive", "query", "action",
+        "url", "coordinate", "text", "size", "server_name", "tool_name", "arguments", "uri", "question",
+        "follow_up", "options", "result", "task_progress", "mode_slug", "reason", "mode", "message", "todos",
+        "task", "args", "line", "line_count", "start_line", "end_line", "search", "replace", "use_regex",
+        "ignore_case", "operations", "file_path", "old_string", "new_string", "patch", "prompt", "image",
+        "context", "requires_approval", "timeout", "response", "needs_more_exploration", "title",
+        "what_happened", "steps_to_reproduce", "api_request_output", "additional_context",
+    )
+)  # fmt: skip
+"""The parameters of Roo's and Cline's own tools (clients.md A1). Their parsers have one list of names for all tools, so
+an opener of any of them counts inside a call of any tool, whichever tools the prompt describes."""
+
+
+def written(tool: Tool, arguments: Mapping[str, Any], names: Collection[str] = ()) -> str | None:
+    """The XML of a call, ending with a newline; None if the client would read something else.
+
+    `names` are further parameter names that the client knows, those of the other tools above all.
+    """
     values = {key: _text(key, value) for key, value in arguments.items()}
     order = list(values)
     if f"</{BODY}>" in values.get(BODY, ""):
         order = [BODY, *(key for key in values if key != BODY)]
     xml = _render(tool.name, ((key, values[key]) for key in order))
-    return xml if _arrives(tool, values, xml) else None
+    return xml if _arrives(tool, values, xml, CLIENT_PARAMETERS.union(names)) else None
 
 
 def _render(name: str, values: Iterable[tuple[str, str]]) -> str:
@@ -41,8 +59,8 @@ def _render(name: str, values: Iterable[tuple[str, str]]) -> str:
     return "\n".join([*lines, f"</{name}>", ""])
 
 
-def _arrives(tool: Tool, values: Mapping[str, str], xml: str) -> bool:
-    keys = [*tool.properties, *values]
+def _arrives(tool: Tool, values: Mapping[str, str], xml: str, names: Collection[str]) -> bool:
+    keys = [*tool.properties, *values, *names]
     calls = read_answer(xml, {tool.name: keys})
     if len(calls) != 1 or not calls[0].finished or calls[0].name != tool.name:
         return False

@@ -80,3 +80,18 @@ def test_structured_arguments_are_elements() -> None:
 def test_other_values_are_written_as_text(value: object, text: str) -> None:
     """As JSON, but for nothing."""
     assert f"<cwd>{text}</cwd>" in (written(TOOLS["execute_command"], {"command": "x", "cwd": value}) or "")
+
+
+@pytest.mark.parametrize("other", ["diff", "command", "todos", "question"])
+def test_a_parameter_of_another_tool_inside_a_body_is_seen(other: str) -> None:
+    """The client has one list of names for all tools; a file that would arrive cut off is not written at all."""
+    body = f"a</content>\n<{other}>\nb"
+    assert written(TOOLS["write_to_file"], {"path": "good", "content": body}) is None
+
+
+def test_further_names_of_the_client_are_seen_too() -> None:
+    """A tool that only this client has brings its own parameter names."""
+    body = "a</content>\n<peculiar>\nb"
+    arguments = {"path": "good", "content": body}
+    assert written(TOOLS["write_to_file"], arguments) is not None
+    assert written(TOOLS["write_to_file"], arguments, ["peculiar"]) is None
