@@ -24,6 +24,16 @@ from qwen_bridge.wire.json_kind import json_kind
 _BY_KIND = Discriminator(json_kind)
 
 
+class _FirstOnly(FailFast):
+    """Stop at the first bad element. Hashable, which `FailFast` of the pydantic that Python 3.12 is held to is not."""
+
+    def __hash__(self) -> int:
+        return hash(self.fail_fast)
+
+
+_FIRST = _FirstOnly()
+
+
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -85,14 +95,14 @@ class WireMessage(_Wire):
     role: str
     content: (
         Annotated[
-            Annotated[str, Tag("a string")] | Annotated[list[WirePart], FailFast(), Tag("an array")],
+            Annotated[str, Tag("a string")] | Annotated[list[WirePart], _FIRST, Tag("an array")],
             _BY_KIND,
         ]
         | None
     ) = None
     name: str | None = None
     refusal: str | None = None
-    tool_calls: Annotated[list[WireToolCall], FailFast()] | None = None
+    tool_calls: Annotated[list[WireToolCall], _FIRST] | None = None
     tool_call_id: str | None = None
     function_call: WireCalledFunction | None = None
 
@@ -128,7 +138,7 @@ class WireAllowedTools(_Wire):
     """`{"mode": "auto" | "required", "tools": […]}`: a choice among some of the declared tools."""
 
     mode: str
-    tools: Annotated[list[WireAllowedTool], FailFast()]
+    tools: Annotated[list[WireAllowedTool], _FIRST]
 
 
 class WireToolChoice(_Wire):
@@ -161,16 +171,16 @@ class WireChatRequest(_Wire):
     """The whole body."""
 
     model: str
-    messages: Annotated[list[WireMessage], FailFast()]
+    messages: Annotated[list[WireMessage], _FIRST]
     n: int | None = None
     stream: bool | None = None
     stream_options: WireStreamOptions | None = None
-    tools: Annotated[list[WireTool], FailFast()] | None = None
+    tools: Annotated[list[WireTool], _FIRST] | None = None
     tool_choice: (
         Annotated[Annotated[str, Tag("a string")] | Annotated[WireToolChoice, Tag("an object")], _BY_KIND] | None
     ) = None
     parallel_tool_calls: bool | None = None
-    functions: Annotated[list[WireFunction], FailFast()] | None = None
+    functions: Annotated[list[WireFunction], _FIRST] | None = None
     function_call: (
         Annotated[Annotated[str, Tag("a string")] | Annotated[WireFunctionName, Tag("an object")], _BY_KIND] | None
     ) = None
