@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,7 @@ out = Console(highlight=False)
 
 def hold(keep: bool) -> None:
     """Hold the conversation; with `keep`, stay up afterwards until interrupted. Exits with 1 and a hint on failure."""
-    try:
-        from openai import AsyncOpenAI  # noqa: F401  (asked first, so that nothing is started in vain)
-    except ImportError:
+    if find_spec("openai") is None:  # asked first, so that nothing is started in vain
         sys.exit("The demo talks through the OpenAI SDK: install it with `pip install openai`, or use scripts/demo.")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_hold(keep))

@@ -170,6 +170,7 @@ class BridgeAddon:
         try:
             yield turn
         except Exception:
+            # Whatever it was: the stream that waits finds no order, and answers with an error by itself.
             log.exception("a hook failed; nothing was forwarded", request_id=turn.request_id)
 
     def _unclaimed(self, flow: http.HTTPFlow) -> bool:

@@ -97,6 +97,7 @@ class Turn:
         try:
             effects: Sequence[Effect] = getattr(self.exchange, what)(*args)
         except Exception:
+            # Raised further, mitmproxy would log it and leave the client waiting for ever.
             log.exception("an exchange failed", request_id=self.request_id)
             return self.crashed()
         return effects

@@ -114,10 +114,8 @@ class Held:
         return Settled(reading, whole[:end], whole[end:])
 
     def _escaped_end(self, whole: str) -> int:
-        last = None
-        for last in _ESCAPED_END.finditer(whole):  # noqa: B007 - the last one is what is wanted
-            pass
-        return last.end() if last is not None else len(whole)
+        ends = [found.end() for found in _ESCAPED_END.finditer(whole)]
+        return ends[-1] if ends else len(whole)
 
     def _read(self, text: str) -> Reading | None:
         if not self._escaped:
