@@ -9,28 +9,35 @@ default in force. In the environment unknown names are not looked at: other prog
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from platformdirs import user_config_path, user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from qwen_bridge.setting_values import (
+    Aliases,
+    Folder,
+    HeaderLine,
+    HostNames,
+    RedisAddress,
+    SecretLine,
+    StoreKind,
+    UpstreamAddress,
+)
+
 ENVIRONMENT = "QWEN_"
 """Prefix of the environment variables; the rest is the field's name in capitals."""
-
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class SettingsError(ValueError):
@@ -44,22 +51,20 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    upstream: str = Field(
+    upstream: UpstreamAddress = Field(
         "https://chat.qwen.ai",
         description="Where the Qwen web chat is. Plain http is accepted for this machine only (the simulator).",
     )
-    openai_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    openai_hosts: HostNames = Field(
         ("api.openai.com",),
         description="Hosts whose traffic is answered by the bridge when a client comes through the proxy.",
     )
-    token: SecretStr | None = Field(None, description="The `token` cookie of your Qwen session.")
-    cookies: SecretStr | None = Field(
-        None, description="The whole Cookie header of your Qwen session; best copied whole."
-    )
-    bx_umidtoken: SecretStr | None = Field(None, description="The `bx-umidtoken` request header of your browser.")
-    user_agent: str | None = Field(None, description="The User-Agent of the browser that the cookies come from.")
+    token: SecretLine = Field(None, description="The `token` cookie of your Qwen session.")
+    cookies: SecretLine = Field(None, description="The whole Cookie header of your Qwen session; best copied whole.")
+    bx_umidtoken: SecretLine = Field(None, description="The `bx-umidtoken` request header of your browser.")
+    user_agent: HeaderLine = Field(None, description="The User-Agent of the browser that the cookies come from.")
     model: str = Field("qwen3-max", description="The Qwen model for clients that ask for an OpenAI model.")
-    model_aliases: Annotated[dict[str, str], NoDecode] = Field(
+    model_aliases: Aliases = Field(
         default_factory=dict, description="More names for Qwen models, as `name=model` separated by commas."
     )
     thinking: Literal["auto", "on", "off"] = Field(
@@ -78,15 +83,15 @@ class Settings(BaseSettings):
         description="When a client changes its system prompt in mid-conversation: tell Qwen the changed lines, or all "
         "of it where that is shorter (`diff`), always all of it, or nothing.",
     )
-    state: Path = Field(
+    state: Folder = Field(
         default_factory=lambda: user_data_path("qwen-bridge"), description="Folder for the conversation index."
     )
-    store: Literal["sqlite", "redis", "memory"] = Field(
+    store: StoreKind = Field(
         "sqlite",
         description="Where conversations are remembered: a file below `state`, a Redis that several bridges share, or "
         "nowhere but in this process.",
     )
-    redis_url: SecretStr | None = Field(
+    redis_url: RedisAddress = Field(
         None, description="Address of Redis or Valkey for `store = redis`, like `redis://:PASSWORD@HOST:6379/0`."
     )
     redis_namespace: str = Field(
@@ -153,79 +158,6 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path} cannot be read: {error}") from None
 
-    @field_validator("upstream")
-    @classmethod
-    def _safe_upstream(cls, value: str) -> str:
-        parts = urlsplit(value)
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port in (-1, 0):
-            raise ValueError("must be an address like https://chat.qwen.ai")
-        if parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc:
-            raise ValueError("must be scheme, host and port only, like https://chat.qwen.ai")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise ValueError("must use https: your Qwen cookies would travel readable for everybody")
-        # Put together anew: blanks, capitals in the scheme and an empty port would be read differently further on.
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return f"{parts.scheme}://{host}" if port is None else f"{parts.scheme}://{host}:{port}"
-
-    @field_validator("openai_hosts", mode="before")
-    @classmethod
-    def _split_hosts(cls, value: object) -> object:
-        return tuple(_words(value)) if isinstance(value, str) else value
-
-    @field_validator("openai_hosts")
-    @classmethod
-    def _lower_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        hosts = tuple(host.strip().lower().rstrip(".") for host in value)
-        if any(not host or set(host) & set("/:@*?# ") for host in hosts):
-            # One that never matches would let prompts and keys pass to it.
-            raise ValueError("must be names of hosts, like api.openai.com, without scheme, port or path")
-        return hosts
-
-    @field_validator("model_aliases", mode="before")
-    @classmethod
-    def _split_aliases(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = [word.partition("=") for word in _words(value)]
-        if any(not (name.strip() and model.strip()) for name, _, model in pairs):
-            raise ValueError(
-                "must be name=model pairs separated by commas, like gpt-4o=qwen3-max,fast=qwen3-coder-plus"
-            )
-        return {name.strip(): model.strip() for name, _, model in pairs}
-
-    @field_validator("store")
-    @classmethod
-    def _installed(cls, value: str) -> str:
-        if value == "redis" and importlib.util.find_spec("redis") is None:
-            raise ValueError('redis needs a package that is not installed: pip install "qwen-bridge[redis]"')
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must be an address like redis://:PASSWORD@HOST:6379/0, rediss://… or unix://…")
-        return value
-
-    @field_validator("token", "cookies", "bx_umidtoken", "user_agent", "redis_url", mode="before")
-    @classmethod
-    def _one_header_line(cls, value: object) -> object:
-        if isinstance(value, str):
-            value = value.strip()
-            if any(ord(char) < 32 or ord(char) == 127 for char in value):
-                raise ValueError("must be one line without control characters")
-            return value or None
-        return value
-
-    @field_validator("state")
-    @classmethod
-    def _home(cls, value: Path) -> Path:
-        return value.expanduser()
-
     @model_validator(mode="after")
     def _upstream_is_not_openai(self) -> Self:
         if self.upstream_host in self.openai_hosts:
@@ -266,7 +198,3 @@ def _sentence(model: type[BaseSettings], item: Mapping[str, Any]) -> str:
         return f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
     reason = str(item["msg"]).removeprefix("Value error, ")
     return f"{name}: {reason}" if name else reason
-
-
-def _words(value: str) -> list[str]:
-    return [word.strip() for word in value.split(",") if word.strip()]
