@@ -40,21 +40,27 @@ def ask(url: str, history: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
 
 
 def log_of(proxy: Proxy) -> str:
+    """All it wrote; whole only once the process has ended, for a turn's line is written after its answer."""
     assert proxy.log is not None
+    assert proxy.process is not None
+    assert proxy.process.poll() is not None
     return proxy.log.read_text(encoding="utf-8", errors="replace")
 
 
 def test_a_conversation_over_alternating_processes_stays_one_chat(qwen: RemoteSimulator, tmp_path: Path) -> None:
     """Each turn lands on the other process, and each continues where the one before it ended."""
-    with redis_server(tmp_path) as redis, two_bridges(qwen, tmp_path, redis) as proxies:
-        with balancer(tmp_path, [proxy.port for proxy in proxies]) as url:
-            history, routes = list[dict[str, Any]](), list[str]()
-            for turn in range(TURNS):
-                history.append({"role": "user", "content": f"question {turn}"})
-                route, answer = ask(url, history)
-                routes.append(route)
-                history.append(answer)
-        served = [log_of(proxy).count("conversation=") for proxy in proxies]
+    history, routes = list[dict[str, Any]](), list[str]()
+    with (
+        redis_server(tmp_path) as redis,
+        two_bridges(qwen, tmp_path, redis) as proxies,
+        balancer(tmp_path, [proxy.port for proxy in proxies]) as url,
+    ):
+        for turn in range(TURNS):
+            history.append({"role": "user", "content": f"question {turn}"})
+            route, answer = ask(url, history)
+            routes.append(route)
+            history.append(answer)
+    served = [log_of(proxy).count("conversation=") for proxy in proxies]
     assert served == [TURNS // 2, TURNS // 2]
     assert [turn["message"] for turn in qwen.turns] == [f"question {turn}" for turn in range(TURNS)]
     assert len({turn["chat_id"] for turn in qwen.turns}) == 1
@@ -79,7 +85,7 @@ def test_without_redis_turns_cost_more_and_are_right(qwen: RemoteSimulator, tmp_
             routes.append(route.partition(" saved=")[0])
             assert context_of(qwen.turns[-1]) == history_of(history)
             history.append(answer)
-        logs = [log_of(proxy) for proxy in proxies]
+    logs = [log_of(proxy) for proxy in proxies]
     # Turn 2 finds in its own memory what it said itself, one turn ago; turn 3 likewise, on the other process.
     assert routes == [
         "new",
