@@ -11,27 +11,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qwen_bridge.conversation.canonical import instructions_digest, system_half, tools_half
-from qwen_bridge.conversation.changes import changes
+from qwen_bridge.conversation.canonical import instructions_digest, system_half
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope, chain, extend
-from qwen_bridge.conversation.planner import ContinueChat, Plan, StartChat, candidates, explain, plan, start_over
-from qwen_bridge.conversation.split import (
-    DOCUMENT_LIMIT,
-    Document,
-    Limits,
-    Split,
-    sent_size,
-    split_start,
-    split_tail,
-    too_long,
-)
-from qwen_bridge.conversation.transcript import Block, blocks
-from qwen_bridge.errors import InternalError, UnsupportedParameter
+from qwen_bridge.conversation.planner import ContinueChat, Plan, candidates, explain, plan, start_over
+from qwen_bridge.conversation.split import DOCUMENT_LIMIT, Document, Limits, Split, too_long
+from qwen_bridge.errors import InternalError
 from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Ask, Commit
 from qwen_bridge.exchange.tooling import Tooling
-from qwen_bridge.messages import ChatRequest, Message, TextPart
+from qwen_bridge.exchange.wording import SystemChanges, Wording
+from qwen_bridge.messages import ChatRequest, Message
 from qwen_bridge.ports import Anchor, Clock, IdSource
 from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.files import ELEMENT_ALLOWANCE
@@ -61,7 +51,7 @@ class Manner:
     origin: str
     message_limit: int
     parent_from: Literal["response_id", "parent_id"]
-    system_changes: Literal["diff", "resend", "ignore"]
+    system_changes: SystemChanges
     thinking: Literal["auto", "on", "off"]
     inline_limit: int
     uploads: bool
@@ -80,13 +70,13 @@ class Question:
         self.request = request
         self.scope = scope
         self._manner = manner
-        self._seen = seen
         self._clock = clock
         self._ids = ids
         self.tooling = Tooling(request, scope.model, manner.tool_format, ids)
         self._keys = chain(scope, request.dialogue)
         self._instructions = instructions_digest(request)
         seen.put(system_half(self._instructions), request.instructions)
+        self._wording = Wording(request, self.tooling, self._instructions, seen, manner.system_changes)
         self._chat_id: str | None = None
         self._split: Split | None = None
         self._file: tuple[dict[str, Any], float] | None = None  # its element of `files`, and when it was uploaded
@@ -143,7 +133,7 @@ class Question:
     def check(self) -> None:
         """Raise what `ask` would raise about the words, before a chat is opened for them and left empty."""
         if self._split is None:
-            self._split = self._divided(self._limits(self._manner.uploads))
+            self._split = self._divide(self._limits(self._manner.uploads))
 
     @property
     def document(self) -> Document | None:
@@ -173,7 +163,7 @@ class Question:
         limits = self._limits(files=False)
         if self._split is not None and self._split.size > limits.inline:
             raise too_long(self._split.size, limits, because)
-        self._split, self._file = self._divided(limits), None
+        self._split, self._file = self._divide(limits), None
 
     def ask(self, credentials: Credentials) -> Ask:
         """The completion call of this attempt.
@@ -258,57 +248,9 @@ class Question:
             return Limits(most, 0)
         return Limits(min(self._manner.inline_limit - envelope, most - ELEMENT_ALLOWANCE), DOCUMENT_LIMIT)
 
-    def _divided(self, limits: Limits) -> Split:
-        match self.plan:
-            case ContinueChat() as plan:
-                _refuse_attachments(plan.tail)
-                known = self.request.dialogue[: plan.known]
-                news, changed = self._news(plan)
-                tools = self._tool_news(plan)
-                split = split_tail(self._parts(plan.tail, known), news, tools, limits, changed=changed)
-                told = sent_size(news or changed) + sent_size(tools or "")
-                whole = _size_of(known) + sent_size(self.request.instructions) + sent_size(self.tooling.text)
-                self._saved = max(0, whole - told)
-                return split
-            case StartChat() as plan:
-                _refuse_attachments(plan.messages)
-                parts = self._parts(plan.messages, ())
-                return split_start(parts, self.request.instructions, self.tooling.text, limits)
-        raise InternalError("The bridge asked before it had a plan. Nothing was sent. Please report this.")
-
-    def _parts(self, messages: Sequence[Message], known: Sequence[Message]) -> list[Block]:
-        said = self.tooling.as_said(messages)
-        return self.tooling.remind(blocks(said, known=known, words=self.tooling.words))
-
-    def _tool_news(self, plan: ContinueChat) -> str | None:
-        """The tools, when the chat has seen others; they are no instruction that could be ignored."""
-        seen = tools_half(plan.anchor.instructions)
-        return None if seen == tools_half(self._instructions) else self.tooling.text
-
-    def _news(self, plan: ContinueChat) -> tuple[str | None, str]:
-        """What the chat must hear of its instructions: all of them, or their changes, or (None and empty) nothing."""
-        new, seen = self.request.instructions, system_half(plan.anchor.instructions)
-        if seen == system_half(self._instructions) or self._manner.system_changes == "ignore":
-            return None, ""
-        old = self._seen.get(seen)
-        changed = changes(old, new) if old is not None and self._manner.system_changes == "diff" else None
-        return (new, "") if changed is None else (None, changed)
+    def _divide(self, limits: Limits) -> Split:
+        split, self._saved = self._wording.divided(self.plan, limits)
+        return split
 
     def _thinking(self) -> bool:
         return bool(self.request.thinking) if self._manner.thinking == "auto" else self._manner.thinking == "on"
-
-
-def _size_of(messages: Sequence[Message]) -> int:
-    """Bytes of what is said in the messages, as they would be sent."""
-    calls = (call.arguments for message in messages for call in message.tool_calls)
-    return sum(map(sent_size, calls)) + sum(sent_size(message.text) for message in messages)
-
-
-def _refuse_attachments(messages: Sequence[Message]) -> None:
-    for message in messages:
-        for part in message.parts:
-            if not isinstance(part, TextPart):
-                raise UnsupportedParameter(
-                    "Pictures and files cannot be sent to Qwen by this bridge yet. Send the text only.",
-                    param="messages",
-                )

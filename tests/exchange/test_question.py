@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import pytest
 
-from qwen_bridge.conversation.canonical import instructions_digest
+from qwen_bridge.conversation.canonical import instructions_digest, system_half
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import chain, extend
 from qwen_bridge.errors import ContextTooLong, InternalError, UnsupportedParameter
 from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.question import TITLE_LENGTH, Manner, Question
-from qwen_bridge.messages import ChatRequest, FilePart, ImagePart, Message, TextPart, ToolCall
+from qwen_bridge.messages import ChatRequest, ImagePart, Message, TextPart
 from qwen_bridge.ports import Anchor
 from tests.exchange.driving import CREDENTIALS, HISTORY, MANNER, ORIGIN, SCOPE, asking, assistant, user
 from tests.harness.ports import CountedIds, FixedClock
@@ -20,8 +20,8 @@ from tests.harness.ports import CountedIds, FixedClock
 STARTED = ResponseStarted("c", "the-question", "the-answer")
 
 
-def question(request: ChatRequest, manner: Manner = MANNER, seen: InstructionsBook | None = None) -> Question:
-    return Question(request, SCOPE, manner, seen or InstructionsBook(), FixedClock(1_800_000_000.9), CountedIds())
+def question(request: ChatRequest, manner: Manner = MANNER) -> Question:
+    return Question(request, SCOPE, manner, InstructionsBook(), FixedClock(1_800_000_000.9), CountedIds())
 
 
 def body(asked: Question) -> dict[str, Any]:
@@ -42,10 +42,10 @@ def started(request: ChatRequest, manner: Manner = MANNER) -> Question:
     return asked
 
 
-def continued(request: ChatRequest, instructions: str | None = None) -> Question:
+def continued(request: ChatRequest) -> Question:
     """A question whose history up to the last answer is known."""
     asked = question(request)
-    seen = instructions_digest(request) if instructions is None else instructions
+    seen = instructions_digest(request)
     asked.decide({asked.lookups[0]: [Anchor("chat-0", "node-0", SCOPE.model, SCOPE.account, seen, 2)]})
     return asked
 
@@ -79,27 +79,6 @@ def test_a_known_history_is_continued_with_what_is_new() -> None:
     assert (sent["chat_id"], sent["parent_id"]) == ("chat-0", "node-0")
     assert sent["messages"][0]["content"] == "Two?"
     assert asked.route.startswith("hit depth=2/3")
-
-
-def test_new_instructions_are_said_again() -> None:
-    """A chat that saw other instructions is told the present ones with the tail."""
-    told = content(continued(asking(*HISTORY), instructions="others"))
-    assert "Be kind." in told
-    assert "One?" not in told
-    assert told.endswith("Two?")
-
-
-def test_a_result_names_the_tool_that_an_earlier_turn_called() -> None:
-    """The call stands in the known part, the result in the tail: the model is told which tool it was."""
-    history = (
-        user("Read it."),
-        Message("assistant", tool_calls=(ToolCall("call_1", "read_file", "{}"), ToolCall("call_2", "list", "{}"))),
-        Message("tool", (TextPart("text"),), tool_call_id="call_1"),
-        Message("tool", (TextPart("files"),), tool_call_id="call_2"),
-    )
-    told = content(continued(asking(*history)))
-    assert 'result of the tool "read_file", call 1 of 2' in told
-    assert 'result of the tool "list", call 2 of 2' in told
 
 
 def test_an_unknown_history_is_told_whole() -> None:
@@ -178,15 +157,6 @@ def test_a_body_at_the_limit_is_sent_and_one_byte_more_is_not() -> None:
     assert raised.value.param == "messages"
 
 
-@pytest.mark.parametrize("part", [ImagePart("https://x/y.png"), FilePart("a.pdf", "data:")])
-def test_a_picture_or_a_file_is_refused_and_not_lost(part: ImagePart | FilePart) -> None:
-    """What cannot be sent is not left out in silence."""
-    with pytest.raises(UnsupportedParameter):
-        started(asking(Message("user", (TextPart("Look:"), part)))).ask(CREDENTIALS)
-    with pytest.raises(UnsupportedParameter):
-        continued(asking(*HISTORY, Message("user", (part,)))).ask(CREDENTIALS)
-
-
 @pytest.mark.parametrize(
     ("request_", "limit"), [(asking(Message("user", (ImagePart("https://x"),))), 10**6), (asking(user("x" * 99)), 300)]
 )
@@ -257,48 +227,11 @@ def test_the_route_of_a_question_without_a_plan_is_undecided() -> None:
     assert question(asking()).route == "undecided"
 
 
-PROMPT = "\n".join(f"Rule {number}: be good." for number in range(100))
-
-
-def told(new: str, manner: Manner, *, remembered: bool = True) -> str:
-    """What a chat that saw `PROMPT` is sent when the client's prompt has become `new`."""
-    history = (user("hello"), assistant("Hi."), user("and now?"))
-    before = ChatRequest("m", (Message("system", (TextPart(PROMPT),)), *history))
-    after = ChatRequest("m", (Message("system", (TextPart(new),)), *history))
-    seen = InstructionsBook()
-    if remembered:
-        question(before, manner, seen)
-    asked = question(after, manner, seen)
-    anchor = Anchor("c", "p", SCOPE.model, SCOPE.account, instructions_digest(before), 2)
-    asked.decide({asked.lookups[0]: [anchor]})
-    return content(asked)
-
-
-def test_a_clock_in_the_system_prompt_costs_a_line() -> None:
-    """A small change of the instructions is told by its lines, not by forty kilobytes."""
-    sent = told(f"{PROMPT}\nIt is 10:05.", MANNER)
-    assert "+ It is 10:05." in sent
-    assert "Rule 50" not in sent
-    assert "and now?" in sent
-
-
-def test_unchanged_instructions_are_not_sent_again() -> None:
-    """The question alone travels when nothing changed."""
-    assert told(PROMPT, MANNER) == "and now?"
-
-
-@pytest.mark.parametrize(("changes", "remembered"), [("resend", True), ("diff", False)])
-def test_the_whole_prompt_is_sent_where_changes_cannot_be_told(changes: Any, remembered: bool) -> None:
-    """By setting, or after a restart that forgot the former text, all of the new instructions travel."""
-    sent = told(f"{PROMPT}\nIt is 10:05.", replace(MANNER, system_changes=changes), remembered=remembered)
-    assert "Rule 50" in sent
-    assert "It is 10:05." in sent
-
-
-def test_changes_can_be_ignored() -> None:
-    """A user whose client only ever changes its clock may save even the line."""
-    manner = replace(MANNER, system_changes="ignore")
-    assert told(f"{PROMPT}\nIt is 10:05.", manner) == "and now?"
+def test_the_instructions_of_a_request_are_remembered() -> None:
+    """A later request can tell a chat what changed in them."""
+    seen, request = InstructionsBook(), asking(*HISTORY)
+    Question(request, SCOPE, MANNER, seen, FixedClock(), CountedIds())
+    assert seen.get(system_half(instructions_digest(request))) == "Be kind."
 
 
 # -- what is too long for a message ---------------------------------------------------------------------------------
@@ -373,11 +306,12 @@ def test_a_broken_upload_is_tried_again_once() -> None:
     assert [asked.lost_an_upload(), asked.lost_an_upload()] == [True, False]
 
 
-def test_what_the_chat_holds_already_is_counted() -> None:
-    """The text of the known messages and the instructions were not sent again."""
+def test_the_route_tells_what_the_chat_holds_already() -> None:
+    """The bytes that were not sent again stand behind the way; a new chat holds none."""
     asked = continued(asking(*HISTORY))
     asked.ask(CREDENTIALS)
     assert asked.route == f"hit depth=2/3 saved={len('Be kind.One?One.')}"
-    told_anew = continued(asking(*HISTORY), instructions="others")
-    told_anew.ask(CREDENTIALS)
-    assert told_anew.route == f"hit depth=2/3 saved={len('One?One.')}"
+    asked.restart("parent_refused")
+    asked.opened("chat-2")
+    asked.ask(CREDENTIALS)
+    assert asked.route == "reset reason=parent_refused"
