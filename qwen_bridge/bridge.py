@@ -40,7 +40,7 @@ from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange, Terms
 from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.exchange.reply import whole
-from qwen_bridge.ports import Clock, ConversationStore, IdSource, StoreUnavailable
+from qwen_bridge.ports import Clock, ConversationStore, IdSource, Metrics, StoreUnavailable, Uncounted
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.qwen.files import TextFile
 from qwen_bridge.recovery.pacing import Pacer
@@ -49,7 +49,7 @@ from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.surfaces.chat_completions.surface import ChatCompletions as ChatCompletionsSurface
 from qwen_bridge.surfaces.models import list_body, one_body
-from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route
+from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route, route_name
 from qwen_bridge.surfaces.surface import AnswerHead
 from qwen_bridge.tidying import Tidier
 from qwen_bridge.upstream.client import QwenClient
@@ -92,6 +92,11 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def kind(self) -> str:
+        """What it asks for, as a word for log and counters."""
+        return route_name(self.method, self.path)
 
 
 class Bridge:
@@ -136,6 +141,7 @@ class Bridge:
             inline_limit=settings.inline_limit,
             uploads=settings.uploads == "auto",
         )
+        self.metrics: Metrics = Uncounted()
         self._waiting_since: dict[str, float] = {}  # request id → when it found its chat busy
 
     @classmethod
@@ -153,6 +159,10 @@ class Bridge:
             store = MemoryStore(clock, max_anchors=settings.max_anchors)
         client = QwenClient(settings.upstream, clock, ids, tls)
         return cls(settings, store, client, clock, ids, DocumentUploader(client.call, clock, ids, tls))
+
+    def meter(self, metrics: Metrics) -> None:
+        """Count into `metrics` from now on."""
+        self.metrics = self._conversations.metrics = metrics
 
     async def open(self, call: Call, request_id: str) -> Exchange | Sequence[Effect]:
         """Read a call. Returns the exchange it begins, or the whole answer when none is needed.
@@ -226,6 +236,14 @@ class Bridge:
         """Carry out a memory effect; see `Conversations.remember`."""
         await self._conversations.remember(effect)
 
+    def now(self) -> float:
+        """Seconds on a clock that never jumps."""
+        return self._clock.monotonic()
+
+    def lists(self, model: str) -> bool:
+        """Whether a list or a setting names this model of Qwen's; otherwise it is a word of the client's."""
+        return self._catalog.lists(model)
+
     def request_id(self) -> str:
         """A new id for `x-request-id`."""
         return f"req_{self._ids.token()}"
@@ -287,6 +305,7 @@ class Bridge:
             question.stay_whole(error.message)
         else:
             question.attach(element)
+            self.metrics.count("bytes_uploaded", len(document.text.encode("utf-8", "replace")))
             log.info("a part of a message travels as a file", bytes=len(document.text), name=document.filename)
 
 

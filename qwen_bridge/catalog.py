@@ -56,6 +56,10 @@ class Catalog:
         target = self._meaning(name, [model.id for model in models])
         return ModelCard(name, 0, context=next((model.context for model in models if model.id == target), None))
 
+    def lists(self, model: str) -> bool:
+        """Whether Qwen's list in hand, or a setting, names this model: it is then no word of a client's alone."""
+        return model == self._default or model in self._aliases.values() or any(m.id == model for m in self._models)
+
     def _meaning(self, name: str, known: Collection[str] | None) -> str:
         return resolve(name, known=known, aliases=self._aliases, default=self._default)
 

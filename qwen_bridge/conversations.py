@@ -16,7 +16,7 @@ import structlog
 
 from qwen_bridge.conversation.anchors import AnchorBook
 from qwen_bridge.exchange.effects import Commit, Forget
-from qwen_bridge.ports import Anchor, ChatSummary, Clock, ConversationStore, StoreUnavailable
+from qwen_bridge.ports import Anchor, ChatSummary, Clock, ConversationStore, Metrics, StoreUnavailable, Uncounted
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.store.sqlite import SQLiteStore
@@ -75,6 +75,7 @@ class Conversations:
         self._clock = clock
         self._ttl = ttl
         self._bury = bury
+        self.metrics: Metrics = Uncounted()
         self._book = AnchorBook()
         self._out = False  # whether the store failed the last time it was asked
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,6 +140,8 @@ class Conversations:
             self._failed(error)
             return
         self._answered()
+        self.metrics.count("sweeps")
+        self.metrics.count("swept_anchors", forgotten)
         log.info("conversations swept", forgotten=forgotten, anchors=counts.anchors, chats=counts.chats)
         for chat in gone:
             self._book.drop_chat(chat.chat_id)
@@ -177,9 +180,12 @@ class Conversations:
     def _failed(self, error: StoreUnavailable) -> None:
         if not self._out:
             self._out = True
+            self.metrics.count("store_failures")
+            self.metrics.level("store_up", 0)
             log.warning("the conversation store cannot be used: unknown histories go to new chats", reason=str(error))
 
     def _answered(self) -> None:
         if self._out:
             self._out = False
+            self.metrics.level("store_up", 1)
             log.info("the conversation store answers again")

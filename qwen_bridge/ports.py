@@ -124,10 +124,32 @@ class StoreUnavailable(Exception):
 
 
 class Metrics(Protocol):
+    """What is counted, by the names of the table in `observe.metrics`. Never called per event of a stream.
+
+    A label's value is a code or an id out of a small set, never a user's word.
+    """
+
     def count(self, name: str, amount: int = 1, /, **labels: str) -> None:
-        """Add to a counter. Never called per stream event."""
+        """Add to a counter."""
         ...
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Record one value of a distribution, in the unit the name says."""
         ...
+
+    def level(self, name: str, value: float, /, **labels: str) -> None:
+        """Say how high something stands now."""
+        ...
+
+
+class Uncounted:
+    """`Metrics` for whoever wants none."""
+
+    def count(self, name: str, amount: int = 1, /, **labels: str) -> None:
+        pass
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        pass
+
+    def level(self, name: str, value: float, /, **labels: str) -> None:
+        pass

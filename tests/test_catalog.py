@@ -162,3 +162,14 @@ async def test_a_session_that_is_not_complete_asks_nobody() -> None:
         with pytest.raises(MissingCredentials):
             await catalog.cards(Credentials("", "", "", ""))
         assert not server.heads
+
+
+async def test_a_model_is_listed_by_qwen_or_by_a_setting() -> None:
+    """Anything else that a client says may be its own words, and is not shown to anybody."""
+    async with Simulator() as simulator, catalog_at(simulator.url) as catalog:
+        assert catalog.lists("qwen3-max")
+        assert catalog.lists("no-such-model")  # the target of an alias
+        assert not catalog.lists("qwen3.7-plus-x")
+        assert not catalog.lists("qwen3-vl-plus")
+        await catalog.cards(SESSION)
+        assert catalog.lists("qwen3-vl-plus")

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from qwen_bridge import conversations as module
 from qwen_bridge.conversations import Conversations, open_store
 from qwen_bridge.exchange.effects import Commit, Forget
+from qwen_bridge.observe.metrics import PrometheusMetrics
 from qwen_bridge.ports import Anchor, ChatSummary, StoreUnavailable
 from qwen_bridge.settings import Settings
 from qwen_bridge.simulator.server import Simulator
@@ -23,6 +24,7 @@ from qwen_bridge.store.sqlite import SQLiteStore
 from tests.harness.editor import Editor, bridge_to, settings
 from tests.harness.ports import FixedClock
 from tests.harness.redis_server import redis_server
+from tests.harness.scrape import samples
 
 TTL = 1000.0
 
@@ -98,6 +100,21 @@ async def test_a_sweep_forgets_what_is_old_and_counts_what_is_left(logged: list[
     assert (buried, await known.find(["old"]), await known.find(["young"])) == (["a"], {}, {"young": [anchor("b")]})
     counts = {name: logged[-1][name] for name in ("forgotten", "anchors", "chats")}
     assert counts == {"forgotten": 1, "anchors": 1, "chats": 1}
+
+
+async def test_what_happens_to_the_store_is_counted() -> None:
+    """Failures, whether it is up, sweeps and what they forgot have counters."""
+    store, metrics = FailingStore(), PrometheusMetrics()
+    known = Conversations(store, FixedClock(), TTL)
+    known.metrics = metrics
+    await known.find(["key"])
+    down = samples(metrics)
+    assert (down["qwen_bridge_store_up"], down["qwen_bridge_store_failures_total"]) == (0, 1)
+    store.well = True
+    await known.sweep()
+    up = samples(metrics)
+    assert (up["qwen_bridge_store_up"], up["qwen_bridge_sweeps_total"]) == (1, 1)
+    assert up["qwen_bridge_swept_anchors_total"] == 0
 
 
 async def test_sweeps_begin_once_and_end_with_the_bridge(monkeypatch: pytest.MonkeyPatch) -> None:

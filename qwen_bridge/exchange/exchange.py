@@ -20,9 +20,10 @@ from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.exchange.silence import Silence
 from qwen_bridge.exchange.tooling import report_of
-from qwen_bridge.recovery.policy import GiveUp, Progress, RecoveryPolicy, RestartChat, Retry
+from qwen_bridge.recovery.policy import Decision, GiveUp, Progress, RecoveryPolicy, RestartChat, Retry
 from qwen_bridge.sse.encoder import comment
 from qwen_bridge.surfaces.surface import AnswerHead, Surface
+from qwen_bridge.toolcalls.report import Report
 
 KEEP_ALIVE = comment("keep-alive")
 
@@ -62,6 +63,10 @@ class Exchange:
         self.question = question
         self.request_id = request_id
         self.failures: list[BridgeError] = []
+        self.decisions: list[Decision] = []
+        """What was decided about each of the failures."""
+        self.told: BridgeError | None = None
+        """The error that the client was told, in whatever form."""
         self._surface = surface
         self._terms = terms
         self._shown = _Shown.NOTHING
@@ -96,7 +101,9 @@ class Exchange:
         if self.over:
             return ()
         self.failures.append(error)
-        match self._terms.policy.decide(error, self._progress(error), self._terms.jitter()):
+        decision = self._terms.policy.decide(error, self._progress(error), self._terms.jitter())
+        self.decisions.append(decision)
+        match decision:
             case Retry(delay):
                 self._waited += delay
                 self._start_attempt(pause=delay)
@@ -127,6 +134,7 @@ class Exchange:
         """Tell the client no, in whatever form it can still take; there is no further attempt."""
         if self.over:
             return ()
+        self.told = error
         effects: Sequence[Effect]
         if self._shown is _Shown.NOTHING:
             effects = refusal(error, self._identity())
@@ -150,9 +158,19 @@ class Exchange:
     @property
     def outcome(self) -> str:
         """How it ended, for the log: `complete`, the code of the fault the client was told, or `left`."""
-        if self._answer.reason is not None:
-            return "complete"
-        return self.failures[-1].code if self.failures else "left"
+        if self.told is not None:
+            return self.told.code
+        return "complete" if self._answer.reason is not None else "left"
+
+    @property
+    def worded(self) -> bool:
+        """Whether the client has seen more of the answer than that it is alive."""
+        return self._shown >= _Shown.WORDS
+
+    @property
+    def calls(self) -> Report | None:
+        """What became of the tool calls of the answer; None where no tools were declared."""
+        return report_of(self._tools)
 
     @property
     def over(self) -> bool:

@@ -28,6 +28,9 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from qwen_bridge.bridge import Bridge
 from qwen_bridge.errors import InternalError
 from qwen_bridge.observe.logs import configure
+from qwen_bridge.observe.metrics import PrometheusMetrics
+from qwen_bridge.observe.turns import count
+from qwen_bridge.observe.version import bridge_version
 from qwen_bridge.proxy.guard import Guard, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
@@ -52,6 +55,7 @@ class BridgeAddon:
 
     def __init__(self) -> None:
         self._turns: dict[str, Turn] = {}
+        self._metrics = PrometheusMetrics(bridge_version())
         self._bridge: Bridge | None = None
         self._desk: Desk | None = None
         self._retired: set[Bridge] = set()
@@ -140,9 +144,10 @@ class BridgeAddon:
 
     @fail_closed
     def error(self, flow: http.HTTPFlow) -> None:
-        turn = self._over(flow)
+        turn = self._turns.get(flow.id)
         if turn is not None:
             turn.left()
+        self._over(flow)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -177,18 +182,18 @@ class BridgeAddon:
         """Whether a flow is ours and no stream of ours answers it. No guard, no passage."""
         return flow.id not in self._turns and (self._desk is None or self._desk.guard.must_not_pass(flow))
 
-    def _over(self, flow: http.HTTPFlow) -> Turn | None:
+    def _over(self, flow: http.HTTPFlow) -> None:
         """The last hook of a flow: report the turn, and make room in the view."""
         turn = self._turns.pop(flow.id, None)
         if turn is not None:
-            status = flow.response.status_code if flow.response else 0
             turn.over_for_good()
-            log.info("turn", **turn.summary, status=status)
-            flow.metadata.get(NOTE, {})["route"] = turn.summary["conversation"]
+            facts = turn.facts(flow.response.status_code if flow.response else 0)
+            log.info("turn", **facts.line)
+            count(facts, self._metrics)
+            flow.metadata.get(NOTE, {})["route"] = facts.conversation
         prune(ctx.options.qwen_view_limit)
         if self._retired:
             self._close_unused()
-        return turn
 
     def _stand_before_the_built_in(self) -> None:
         manager = ctx.master.addons
@@ -205,6 +210,7 @@ class BridgeAddon:
 
     def _rebuild(self, settings: Settings) -> None:
         bridge = Bridge.from_settings(settings, _tls(ctx.options))
+        bridge.meter(self._metrics)
         if self._bridge is not None:
             self._retired.add(self._bridge)
         self._bridge = bridge

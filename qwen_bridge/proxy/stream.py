@@ -167,7 +167,7 @@ class BridgeStream(HttpStream):
         if self._oversized:
             limit = self.desk.guard.request_limit
             error = RequestTooLarge(f"The request is larger than {limit:,} bytes. Send less history at once.")
-            yield from self._perform(refusal(error))
+            yield from self._perform(turn.refuse(error))
             return
         turn.call = call_of(self.flow.request)
         yield commands.RequestWakeup(self.desk.tick)

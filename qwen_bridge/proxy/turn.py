@@ -6,8 +6,9 @@ addon leaves an order, the stream carries it out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import structlog
@@ -20,6 +21,7 @@ from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.reply import refusal
+from qwen_bridge.observe.turns import TurnFacts
 from qwen_bridge.proxy.capture import Capture
 from qwen_bridge.proxy.guard import Guard, crash
 
@@ -81,6 +83,13 @@ class Turn:
         self.capture = Capture()
         self.effect: Commit | Forget | None = None
         self._order: Order | None = None
+        self._told: BridgeError | None = None  # what was answered without an exchange
+        self._gone = False
+        self._asks = self._bytes_up = 0
+        self._began = bridge.now()
+        self._first_word: float | None = None
+        self._queued = 0.0
+        self._queued_since: float | None = None
 
     async def advance(self) -> None:
         """Find out what comes next and leave it as the order: a question to Qwen, or effects for the client."""
@@ -100,6 +109,8 @@ class Turn:
             # Raised further, mitmproxy would log it and leave the client waiting for ever.
             log.exception("an exchange failed", request_id=self.request_id)
             return self.crashed()
+        if self._first_word is None and self.exchange is not None and self.exchange.worded:
+            self._first_word = self.bridge.now()
         return effects
 
     async def remember(self) -> None:
@@ -110,12 +121,18 @@ class Turn:
 
     def crashed(self) -> Sequence[Effect]:
         """Effects that end the answer, however far it got."""
+        return self.refuse(crash())
+
+    def refuse(self, error: BridgeError) -> Sequence[Effect]:
+        """Effects that tell the client no, in the form that is still possible."""
+        self._told = error
         if self.exchange is None:
-            return refusal(crash(), (("x-request-id", self.request_id),))
-        return self.exchange.refuse(crash())
+            return refusal(error, (("x-request-id", self.request_id),))
+        return self.exchange.refuse(error)
 
     def left(self) -> None:
         """The client has gone."""
+        self._gone = True
         if self.exchange is not None:
             self.exchange.left()
 
@@ -124,20 +141,34 @@ class Turn:
         if self.exchange is not None:
             self.bridge.release(self.exchange)
 
-    @property
-    def summary(self) -> dict[str, Any]:
-        """What the log says of the turn."""
-        exchange = self.exchange
+    def facts(self, status: int) -> TurnFacts:
+        """What log, counters and status page say of the turn, now that it is over; `status` is what the client got."""
+        exchange, now = self.exchange, self.bridge.now()
+        facts = TurnFacts(
+            request_id=self.request_id,
+            route=self.call.kind if self.call is not None else "unknown",
+            status=status,
+            outcome=self._told.code if self._told else "left" if self._gone else "answered",
+            faults=((self._told.code, "give_up"),) if self._told else (),
+            left=self._gone,
+            duration=now - self._began,
+        )
         if exchange is None:
-            return {"request_id": self.request_id, "conversation": "none", "faults": "", "model": "", "ended": ""}
-        faults = ",".join(fault.code for fault in exchange.failures)
-        return {
-            "request_id": self.request_id,
-            "conversation": exchange.question.route,
-            "faults": faults,
-            "model": exchange.question.scope.model,
-            "ended": exchange.outcome,
-        }
+            return facts
+        decided = zip(exchange.failures, exchange.decisions, strict=True)
+        return replace(
+            facts,
+            outcome=exchange.outcome,
+            conversation=exchange.question.route,
+            model=exchange.question.scope.model,
+            listed=self.bridge.lists(exchange.question.scope.model),
+            faults=(*((fault.code, _action(decision)) for fault, decision in decided), *facts.faults),
+            asks=self._asks,
+            bytes_up=self._bytes_up,
+            first_word=self._first_word - self._began if self._first_word is not None else None,
+            queued=self._queued + (now - self._queued_since if self._queued_since is not None else 0.0),
+            calls=exchange.calls.counters() if exchange.calls is not None else {},
+        )
 
     async def _next(self) -> Order:
         if self.exchange is None:
@@ -146,13 +177,33 @@ class Turn:
             try:
                 opened = await self.bridge.open(self.call, self.request_id)
             except BridgeError as error:
-                return refusal(error, (("x-request-id", self.request_id),))
+                return self.refuse(error)
             if not isinstance(opened, Exchange):
                 return opened
             self.exchange = opened
         try:
-            if not self.bridge.admit(self.exchange):
+            if not self._admitted(self.exchange):
                 return [Again(QUEUE_POLL)]
-            return await self.bridge.ask(self.exchange) or [Again(QUEUE_POLL)]
+            ask = await self.bridge.ask(self.exchange)
         except BridgeError as error:
             return self.exchange.failed(error)
+        if ask is None:
+            return [Again(QUEUE_POLL)]
+        self._asks += 1
+        self._bytes_up += len(ask.body)
+        return ask
+
+    def _admitted(self, exchange: Exchange) -> bool:
+        """Whether the account has room; the time until then is the time in the queue."""
+        admitted = self.bridge.admit(exchange)
+        if not admitted and self._queued_since is None:
+            self._queued_since = self.bridge.now()
+        elif admitted and self._queued_since is not None:
+            self._queued += self.bridge.now() - self._queued_since
+            self._queued_since = None
+        return admitted
+
+
+def _action(decision: object) -> str:
+    """`GiveUp` → `give_up`: what was done about a fault, for log and counters."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(decision).__name__).lower()

@@ -6,10 +6,11 @@ with it twice, with a trailing or a doubled slash, with a query. A model id may 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from qwen_bridge.errors import MethodNotAllowed, UnknownRoute
+from qwen_bridge.errors import MethodNotAllowed, RequestError, UnknownRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,15 @@ def route(method: str, path: str) -> Route:
     if verb == "OPTIONS":
         return Preflight(methods)
     raise MethodNotAllowed(f"{path[:_SHOWN]} takes {' or '.join(methods)}, not {verb[:_SHOWN]}.")
+
+
+def route_name(method: str, path: str) -> str:
+    """What a request asks for as a word for log and counters: `chat_completions`, `list_models`, … or `unknown`."""
+    try:
+        name = type(route(method, path)).__name__
+    except RequestError:
+        return "unknown"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def _served(segments: tuple[str, ...]) -> tuple[tuple[str, ...], Route] | None:

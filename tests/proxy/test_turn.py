@@ -18,13 +18,14 @@ from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, End
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.guard import Guard, crash
-from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.proxy.turn import QUEUE_POLL, Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from tests.harness.ports import CountedIds, FixedClock
 from tests.harness.proxy import SESSION
 from tests.proxy.driving import OneChat
 from tests.proxy.test_guard import context, request
+from tests.qwen.frames import created, delta, stream
 
 BODY: dict[str, Any] = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
 STREAM = (("content-type", "text/event-stream"),)
@@ -182,15 +183,66 @@ async def test_a_client_that_left_ends_the_exchange() -> None:
     assert turn.happened("responded", 200, STREAM) == ()
 
 
-async def test_the_summary_holds_no_words() -> None:
-    """The log's line tells where the turn went and what failed, in any state, and never what was said."""
+async def test_the_facts_hold_no_words() -> None:
+    """They tell where the turn went, what failed and what was done about it, in any state, and never what was said."""
     empty = Turn(bridge())
     turn = await asked()
     turn.happened("lost")
-    assert empty.summary["conversation"] == "none"
-    assert turn.summary["faults"] == "qwen_connection_lost"
-    assert turn.summary["model"] == "qwen3-max"
-    assert "Hello" not in str(turn.summary)
+    assert (empty.facts(0).conversation, empty.facts(0).outcome) == ("none", "answered")
+    facts = turn.facts(502)
+    assert facts.faults == (("qwen_connection_lost", "retry"),)
+    assert (facts.model, facts.listed, facts.route) == ("qwen3-max", True, "chat_completions")
+    assert (facts.asks, facts.left, facts.first_word) == (1, False, None)
+    assert facts.bytes_up > 0
+    assert "Hello" not in str(facts)
+
+
+async def test_a_refusal_without_an_exchange_is_a_fact() -> None:
+    """A request that begins nothing ends with the code its client was told."""
+    turn = Turn(bridge())
+    turn.call = call({"model": "gpt-4o", "messages": []})
+    await turn.advance()
+    facts = turn.facts(status(turn.order()))
+    assert (facts.outcome, facts.status) == ("empty_array", 400)
+    assert facts.faults == (("empty_array", "give_up"),)
+
+
+async def test_a_bug_of_ours_is_a_fact() -> None:
+    """It stands among the faults, and is how the turn ended."""
+    turn = await asked()
+    turn.crashed()
+    facts = turn.facts(500)
+    assert facts.outcome == "bridge_internal_error"
+    assert facts.faults == (("bridge_internal_error", "give_up"),)
+
+
+async def test_the_time_in_the_queue_is_measured() -> None:
+    """It runs from the first look that finds the account full to the one that finds room."""
+    shared = bridge(account_streams=1)
+    first, second = Turn(shared), Turn(shared)
+    first.call = second.call = call()
+    await first.advance()
+    await second.advance()
+    assert second.order() == [Again(QUEUE_POLL)]
+    shared._clock.time += 7  # type: ignore[attr-defined]
+    first.over_for_good()
+    await second.advance()
+    assert second.facts(200).queued == 7
+    assert first.facts(200).queued == 0
+
+
+async def test_the_first_word_is_measured_once() -> None:
+    """The clock stops at the first word that the client sees, not at a later one."""
+    turn = await asked()
+    clock: Any = turn.bridge._clock
+    clock.time += 2
+    turn.happened("responded", 200, STREAM)
+    assert turn.facts(200).first_word is None
+    turn.happened("feed", stream(created(), delta("Hi")))
+    clock.time += 5
+    turn.happened("feed", stream(delta(" there")))
+    assert turn.facts(200).first_word == 2
+    assert turn.facts(200).duration == 7
 
 
 # -- desk and hooks -----------------------------------------------------------------------------------------------

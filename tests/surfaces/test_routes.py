@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_bridge.errors import MethodNotAllowed, RequestError, UnknownRoute
-from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, Route, route
+from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, Route, route, route_name
 from tests.harness.shared import CLIENTS, needs_shared
 
 
@@ -114,3 +114,19 @@ def test_any_target_is_a_route_or_a_request_error(method: str, path: str) -> Non
 def test_raw_bytes_in_a_path_can_be_written() -> None:
     """A byte that is no UTF-8, which arrives as a lone surrogate, is replaced."""
     assert route("GET", "/v1/models/a\udcff") == GetModel("a\ufffd\ufffd\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", "/v1/chat/completions", "chat_completions"),
+        ("GET", "/models?x=1", "list_models"),
+        ("GET", "/v1/models/a/b", "get_model"),
+        ("OPTIONS", "/v1/models", "preflight"),
+        ("GET", "/v1/my-secret-words", "unknown"),
+        ("DELETE", "/v1/models", "unknown"),
+    ],
+)
+def test_a_route_has_a_word_for_counters(method: str, path: str, name: str) -> None:
+    """One word for each route, and one for everything that is none: nobody's path becomes a label."""
+    assert route_name(method, path) == name
