@@ -45,8 +45,8 @@ from qwen_bridge.upstream.files import DocumentUploader, Patience
 from tests.conformance.invariants import check_model, check_models, check_stream
 from tests.exchange.driving import Told
 from tests.harness.editor import SESSION, Editor, bridge_to, driven, post, said, settings
-from tests.harness.odd import closed_port
 from tests.harness.ports import CountedIds, FixedClock
+from tests.harness.sockets import free_port
 
 ANCHOR = Anchor("chat", "node", "qwen3-max", "account", "digest", 2)
 
@@ -527,7 +527,7 @@ async def test_a_chat_is_opened_once_for_all_attempts() -> None:
 
 async def test_a_qwen_that_cannot_be_reached_is_an_attempt_that_failed() -> None:
     """The exchange decides about it like about any other failure."""
-    async with bridge_to(f"http://127.0.0.1:{closed_port()}") as bridge:
+    async with bridge_to(f"http://127.0.0.1:{free_port()}") as bridge:
         exchange = await bridge.open(post({"model": "gpt-4o", "messages": said("Hi")}), "req_1")
         assert isinstance(exchange, Exchange)
         with pytest.raises(QwenUnreachable):

@@ -13,8 +13,9 @@ from qwen_bridge.errors import MissingCredentials, QwenUnreachable, UnknownModel
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.upstream.client import QwenClient
-from tests.harness.odd import Odd, closed_port, odd
+from tests.harness.odd import Odd, odd
 from tests.harness.ports import CountedIds, FixedClock
+from tests.harness.sockets import free_port
 
 SESSION = Credentials("sim-token", "", "sim-umid", "Mozilla/5.0")
 ALIASES = {"fast": "qwen3-coder-plus", "gpt-4o": "qwen3.7-plus", "odd": "no-such-model"}
@@ -91,7 +92,7 @@ async def test_qwen_is_asked_only_where_the_word_itself_says_nothing() -> None:
 
 async def test_without_a_list_qwen_itself_judges_the_name() -> None:
     """A model list that cannot be had does not keep a turn from being asked."""
-    async with catalog_at(f"http://127.0.0.1:{closed_port()}") as catalog:
+    async with catalog_at(f"http://127.0.0.1:{free_port()}") as catalog:
         assert await catalog.resolve(SESSION, "qwen-new") == "qwen-new"
         with pytest.raises(QwenUnreachable):
             await catalog.cards(SESSION)

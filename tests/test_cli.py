@@ -18,7 +18,8 @@ from qwen_bridge.conversations import DATABASE
 from qwen_bridge.ports import Anchor
 from qwen_bridge.store.sqlite import SQLiteStore
 from tests.harness.ports import FixedClock
-from tests.harness.proxy import HOST, free_port, started, wait_until_listening
+from tests.harness.proxy import started, wait_until_listening
+from tests.harness.sockets import HOST, free_port
 
 runner = CliRunner()
 

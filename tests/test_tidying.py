@@ -14,8 +14,8 @@ from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.tidying import Tidier
 from qwen_bridge.upstream.client import QwenClient
 from tests.harness.editor import Editor, bridge_to
-from tests.harness.odd import closed_port
 from tests.harness.ports import CountedIds, FixedClock
+from tests.harness.sockets import free_port
 
 CREDENTIALS = Credentials("sim-token", "", "sim-umid", "Mozilla/5.0")
 TITLE = {"role": "system", "content": "You are a title generator. You output ONLY a thread title. Nothing else."}
@@ -69,7 +69,7 @@ async def test_chats_of_another_account_are_left_alone() -> None:
 
 async def test_what_cannot_be_cleared_away_is_left() -> None:
     """Qwen cannot be reached: nobody hears of it, and closing waits until it is over."""
-    client = QwenClient(f"http://127.0.0.1:{closed_port()}", FixedClock(), CountedIds(), False)
+    client = QwenClient(f"http://127.0.0.1:{free_port()}", FixedClock(), CountedIds(), False)
     tidier = Tidier(client, CREDENTIALS)
     tidier.stop(ResponseStarted("chat", "user", "response"))
     tidier.delete("chat")

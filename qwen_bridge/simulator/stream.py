@@ -35,13 +35,14 @@ class Stream:
     busy. Frames that have become due while the loop was late go out together.
     """
 
-    __slots__ = ("__weakref__", "_generation", "_loop", "_sent", "_started", "_timer", "_wire")
+    __slots__ = ("__weakref__", "_generation", "_hurried", "_loop", "_sent", "_started", "_timer", "_wire")
 
     def __init__(self, generation: Generation, wire: Wire, loop: asyncio.AbstractEventLoop) -> None:
         self._generation = generation
         self._wire: Wire | None = wire
         self._loop = loop
         self._sent = 0
+        self._hurried = False
         self._started = 0.0
         self._timer: asyncio.TimerHandle | None = None
         generation.when_stopped = self._stopped
@@ -60,6 +61,18 @@ class Stream:
             self._wire = None
             self._generation.abandon()
 
+    def hurry(self) -> None:
+        """Say the rest at once, whatever the pace and the wait."""
+        if self._generation.state is not State.RUNNING:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._hurried = True
+        if self._started:
+            self._tick()
+        else:
+            self._open()
+
     def cancel(self) -> None:
         """Forget the generation: the simulator ends."""
         self._wire = None
@@ -74,7 +87,7 @@ class Stream:
 
     def _tick(self) -> None:
         generation = self._generation
-        pace = generation.delivery.pace
+        pace = None if self._hurried else generation.delivery.pace
         due = None
         if pace is not None:
             due = max(1, 1 + int((self._loop.time() - self._started) * pace) - generation.position)

@@ -24,8 +24,9 @@ import httpx
 
 from tests.bench.load import Job, Sample
 from tests.bench.upstream import STAMP, speech
-from tests.harness.proxy import HOST, ROOT, free_port, mitmdump, started, wait_until_listening
+from tests.harness.proxy import ROOT, mitmdump, started, wait_until_listening
 from tests.harness.qwen_browser import COMPLETIONS, HEADERS, NEW_CHAT, completion
+from tests.harness.sockets import HOST, free_port
 
 QUESTION = "How does a bench begin?"
 QUIET = ("-q", "--set", "ssl_insecure=true")

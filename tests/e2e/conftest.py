@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from qwen_bridge.simulator.server import Simulator
-from tests.harness.proxy import Proxy, free_port, mitmdump
+from tests.harness.proxy import Proxy, mitmdump
 from tests.harness.simulate import RemoteSimulator, simulate
+from tests.harness.sockets import free_port
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from h2.events import DataReceived, StreamEnded
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.simulator.world import Settings
 from tests.conformance.invariants import check_error, check_models, check_stream
-from tests.harness.proxy import HOST, Proxy
+from tests.harness.proxy import Proxy
+from tests.harness.sockets import HOST
 from tests.harness.wire import (
     CHAT,
     addon_of,
@@ -136,30 +137,26 @@ async def test_http2_is_answered_in_http2(stream: bool, simulator: Simulator, tm
 
 async def test_thirty_streams_share_one_client_connection(roomy: Simulator, tmp_path: Path) -> None:
     """They run at once, which mitmproxy's five connections to a server would not allow, and none hears another."""
-    roomy.script([{"text": f"answer {number} " * 10, "chunk": 6, "pace": 15} for number in range(30)])
-    most = 0
+    roomy.script([{"text": f"answer {number} " * 10, "chunk": 6, "pace": 0.001} for number in range(30)])
     async with road(roomy, tmp_path, keepalive=0.5, account_streams=0) as (proxy, _), http2(proxy) as client:
 
         async def ask(number: int) -> bytes:
-            nonlocal most
             async with client.stream("POST", CHAT, json=question(f"number {number}", stream=True)) as answer:
                 assert answer.http_version == "HTTP/2"
-                raw = b""
-                async for piece in answer.aiter_raw():
-                    raw += piece
-                    most = max(most, len(roomy.world.running))
-                return raw
+                return b"".join([piece async for piece in answer.aiter_raw()])
 
-        streams = await asyncio.gather(*map(ask, range(30)))
+        asking = [asyncio.create_task(ask(number)) for number in range(30)]
+        await until(lambda: len(roomy.world.running) == 30, "all are being answered")
+        roomy.hurry()
+        streams = [await each for each in asking]
         await until_forgotten(proxy)
-    assert most > 10
     assert all(check_stream(raw, include_usage=False) == [] for raw in streams)
     assert {said(raw) for raw in streams} == {f"answer {number} " * 10 for number in range(30)}
 
 
 async def test_one_cancelled_stream_leaves_the_others_alone(roomy: Simulator, tmp_path: Path) -> None:
     """RST_STREAM ends its own question to Qwen; the stream beside it on the same connection goes on."""
-    roomy.script([{"text": HELLO * 40, "pace": 20}, {"text": HELLO, "chunk": 2, "pace": 20}])
+    roomy.script([{"text": HELLO * 200, "chunk": 2, "pace": 20}] * 2)
     async with road(roomy, tmp_path, keepalive=0.5, account_streams=0) as (proxy, _), http2_wire(proxy) as client:
         leaving = client.ask(question("leaves", stream=True))
         await client.read(lambda: client.bodies[leaving])
@@ -167,8 +164,9 @@ async def test_one_cancelled_stream_leaves_the_others_alone(roomy: Simulator, tm
         await client.read(lambda: client.bodies[staying])
         client.reset(leaving)
         await until(lambda: roomy.ledger.to_json()["turns"][0]["aborted"], "Qwen is left")
+        roomy.hurry()
         await client.read(lambda: staying in client.ended)
-        assert said(client.bodies[staying]) == HELLO
+        assert said(client.bodies[staying]) == HELLO * 200
         await until_forgotten(proxy)
     assert not roomy.ledger.to_json()["turns"][1]["aborted"]
 

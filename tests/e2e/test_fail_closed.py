@@ -21,7 +21,8 @@ from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.turn import Turn
 from qwen_bridge.simulator.server import Simulator
 from tests.conformance.invariants import check_error
-from tests.harness.proxy import HOST, Proxy, in_process
+from tests.harness.proxy import Proxy, in_process
+from tests.harness.sockets import HOST
 
 CANARY = "the-prompt-that-must-not-leave"
 OPENAI = "127.0.0.2"

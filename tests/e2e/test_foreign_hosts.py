@@ -15,7 +15,8 @@ import trustme
 from mitmproxy import ctx, http
 
 from qwen_bridge.simulator.server import Simulator
-from tests.harness.proxy import HOST, Proxy
+from tests.harness.proxy import Proxy
+from tests.harness.sockets import HOST
 from tests.harness.wire import CHAT, question, road
 
 OPENAI = "api.openai.com"

@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness.proxy import HOST, Proxy, free_port, settings, started, wait_until_listening
+from tests.harness.proxy import Proxy, settings, started, wait_until_listening
 from tests.harness.sdk import Conversation, sdk
 from tests.harness.simulate import RemoteSimulator
+from tests.harness.sockets import HOST, free_port
 
 LIMIT = 5
 

@@ -18,7 +18,8 @@ from qwen_bridge.proxy import addon
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.simulator.world import Settings
 from tests.conformance.invariants import check_error, check_stream
-from tests.harness.proxy import HOST
+from tests.harness.proxy import Proxy
+from tests.harness.sockets import HOST, free_port
 from tests.harness.wire import (
     CHAT,
     COMMENT,
@@ -34,8 +35,15 @@ from tests.harness.wire import (
 )
 
 HELLO = "Hello from the other side."
+LONG = HELLO * 100
 STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 pytestmark = pytest.mark.usefixtures("no_errors_logged")
+
+
+def failures(proxy: Proxy) -> int:
+    """How many attempts of the present turns have failed so far."""
+    exchanges = [turn.exchange for turn in addon_of(proxy)._turns.values()]
+    return sum(len(exchange.failures) for exchange in exchanges if exchange is not None)
 
 
 async def answer_to(client: httpx.AsyncClient, *, stream: bool = False, words: str = "Hello") -> str:
@@ -63,14 +71,14 @@ async def test_two_lost_attempts_are_not_seen(fault: str, stream: bool, simulato
 
 
 @STREAMED
-async def test_a_refused_connection_is_tried_again(stream: bool, simulator: Simulator, tmp_path: Path) -> None:
+async def test_a_refused_connection_is_tried_again(stream: bool, tmp_path: Path) -> None:
     """Nobody listens for a while: mitmproxy's memory of the failed connection does not answer the next attempt."""
-    async with road(simulator, tmp_path) as (_, client):
+    async with Simulator(free_port()) as simulator, road(simulator, tmp_path) as (proxy, client):
         assert await answer_to(client) != ""  # the chat's own connection is made; the stream's is not kept open
         await simulator.stop_listening()
         simulator.script([{"text": HELLO}])
         asking = asyncio.create_task(answer_to(client, stream=stream))
-        await asyncio.sleep(0.4)
+        await until(lambda: failures(proxy), "the first attempt is refused")
         await simulator.listen()
         assert await asking == HELLO
 
@@ -129,7 +137,8 @@ async def test_a_failure_after_words_is_an_error_event(
 ) -> None:
     """The words stay, exactly one error event follows, with neither finish_reason nor [DONE], and nobody asks again."""
     simulator.script([{"text": HELLO, "fault": fault, "after": 4, "pace": 200}])
-    async with road(simulator, tmp_path, idle_timeout=0.4) as (proxy, client):
+    patience = 0.4 if code == "qwen_timeout" else 20
+    async with road(simulator, tmp_path, idle_timeout=patience) as (proxy, client):
         answer = await client.post(CHAT, json=question(stream=True))
         assert answer.status_code == 200
         assert check_stream(answer.content, include_usage=False, expect_error=True) == []
@@ -168,17 +177,17 @@ async def test_qwen_silent_from_the_start_is_a_timeout(simulator: Simulator, tmp
 
 async def test_keep_alive_opens_the_stream_before_qwen_does(simulator: Simulator, tmp_path: Path) -> None:
     """Qwen takes its time to its headers: status 200 and comments go out at once, then the answer as usual."""
-    simulator.script([{"text": HELLO, "fault": "slow_start", "delay": 0.7}])
+    simulator.script([{"text": HELLO, "fault": "slow_start", "delay": 60}])
     async with (
         road(simulator, tmp_path, keepalive=0.1) as (_, client),
         client.stream("POST", CHAT, json=question(stream=True)) as answer,
     ):
         assert answer.status_code == 200
-        assert simulator.world.running  # the answer has not begun
-        pieces = [piece async for piece in answer.aiter_raw()]
-    assert pieces[0] == COMMENT
-    raw = b"".join(pieces)
-    assert raw.count(COMMENT) >= 3
+        raw = b""
+        async for piece in answer.aiter_raw():
+            raw += piece
+            if raw == COMMENT * 3:
+                simulator.hurry()
     assert raw.startswith(COMMENT * 3)
     assert check_stream(raw, include_usage=False) == []
     assert said(raw) == HELLO
@@ -383,7 +392,7 @@ async def test_a_client_that_leaves_takes_qwen_with_it(
         asking = asyncio.create_task(client.post(CHAT, json=question(stream=stream)))
         await until(lambda: simulator.ledger.to_json()["turns"], "Qwen is asked")
         if when == "in the middle":
-            await asyncio.sleep(0.2)
+            await until(lambda: [g for _, g in simulator.world.running.values() if g.position > 4], "Qwen speaks")
         asking.cancel()
         await until(lambda: simulator.ledger.to_json()["turns"][0]["aborted"], "Qwen is left")
         await until_forgotten(proxy)
@@ -409,7 +418,7 @@ async def test_settings_may_change_while_a_stream_runs(simulator: Simulator, tmp
     """Two changes of the model: the running answer ends well and is remembered; the next request, on a connection
     from before, has the new model; the old bridges are closed when nobody needs them.
     """
-    simulator.script([{"text": HELLO, "chunk": 2, "pace": 30}])
+    simulator.script([{"text": LONG, "chunk": 2, "pace": 20}])
     async with road(simulator, tmp_path, store="sqlite") as (proxy, client):
         async with client.stream("POST", CHAT, json=question(stream=True)) as answer:
             pieces = answer.aiter_raw()
@@ -417,13 +426,14 @@ async def test_settings_may_change_while_a_stream_runs(simulator: Simulator, tmp
             ctx.options.update(qwen_model="qwen3-coder-plus")
             ctx.options.update(qwen_model="qwen3-max")
             assert len(addon_of(proxy)._retired) == 1
+            simulator.hurry()
             raw += b"".join([piece async for piece in pieces])
         assert check_stream(raw, include_usage=False) == []
-        assert said(raw) == HELLO
+        assert said(raw) == LONG
         await until(lambda: not addon_of(proxy)._retired and not addon_of(proxy)._closing, "the old bridge is closed")
         history = [
             *question()["messages"],
-            {"role": "assistant", "content": HELLO},
+            {"role": "assistant", "content": LONG},
             {"role": "user", "content": "More"},
         ]
         assert text_of(await client.post(CHAT, json={"model": "gpt-4o", "messages": history}))
@@ -497,7 +507,7 @@ async def test_many_conversations_leave_nothing(tmp_path: Path) -> None:
     faults = [None, "reset_before_headers", "late_error", "stall_mid_stream", "gzip"]
     async with Simulator(settings=Settings(max_streams=None)) as simulator:
         simulator.script([{"text": HELLO, "fault": faults[i % 5], "pace": 100} for i in range(24)])
-        async with road(simulator, tmp_path, idle_timeout=0.4, account_streams=0) as (proxy, client):
+        async with road(simulator, tmp_path, idle_timeout=1.5, account_streams=0) as (proxy, client):
             answers = await asyncio.gather(*(client.post(CHAT, json=question(f"{i}", stream=True)) for i in range(20)))
             assert {answer.status_code for answer in answers} == {200}
             await until_forgotten(proxy)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.proxy import HOST, free_port, started, wait_until_listening
+from tests.harness.proxy import started, wait_until_listening
+from tests.harness.sockets import HOST, free_port
 
 CONFIGURATION = """\
 defaults

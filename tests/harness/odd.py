@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 
@@ -37,10 +36,3 @@ async def odd(body: bytes, status: str = "200 OK", *headers: str) -> AsyncIterat
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", server
     finally:
         listening.close()
-
-
-def closed_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -20,9 +21,9 @@ from mitmproxy import options
 from mitmproxy.tools.dump import DumpMaster
 
 from qwen_bridge.proxy.addon import BridgeAddon
+from tests.harness.sockets import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
 
 SESSION = {
     "token": "sim-token",
@@ -66,17 +67,17 @@ async def in_process(
     upstream: str, state: Path, *, mode: str = "regular", plain: Mapping[str, Any] | None = None, **chosen: Any
 ) -> AsyncIterator[Proxy]:
     """mitmproxy in the test's own event loop. `chosen` are the bridge's settings, `plain` mitmproxy's own options."""
-    port = free_port()
     confdir = state / "conf"
-    opts = options.Options(confdir=str(confdir), listen_host=HOST, listen_port=port, mode=[mode], **(plain or {}))
+    opts = options.Options(confdir=str(confdir), listen_host=HOST, listen_port=0, mode=[mode], **(plain or {}))
     master = DumpMaster(opts, with_termlog=False, with_dumper=False)
     addon = BridgeAddon()
     master.addons.add(addon)
     opts.set(*(f"{name}={value}" for name, value in settings(upstream, state, chosen).items()), defer=True)
     running = asyncio.create_task(master.run())
     try:
-        await _listening(port, running)
-        yield Proxy(port, confdir, addon=addon)
+        await _up(master, running)
+        (server,) = master.addons.get("proxyserver").servers
+        yield Proxy(server.listen_addrs[0][1], confdir, addon=addon)
     finally:
         master.shutdown()
         await running
@@ -128,27 +129,17 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes], log: Path)
     raise RuntimeError(f"not listening after 30 seconds:\n{log.read_text(errors='replace')}")
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def client(proxy: Proxy, **more: Any) -> httpx.AsyncClient:
     """A plain HTTP client for the base URL."""
     return httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=30, **more)
 
 
-async def _listening(port: int, running: asyncio.Task[None]) -> None:
-    for _ in range(300):
+async def _up(master: DumpMaster, running: asyncio.Task[None]) -> None:
+    """Return when mitmproxy has started, down to the last step: until then an error in the log would end it, and its
+    port is open some steps before.
+    """
+    check = master.addons.get("errorcheck").logger
+    while check in logging.getLogger().handlers:
         if running.done():
             raise RuntimeError("mitmproxy ended while starting") from running.exception()
-        try:
-            _, writer = await asyncio.open_connection(HOST, port)
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
-    raise RuntimeError("mitmproxy is not listening")
+        await asyncio.sleep(0.01)

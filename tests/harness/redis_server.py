@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-HOST = "127.0.0.1"
+from tests.harness.sockets import HOST, free_port
+
 PROGRAMS = ("redis-server", "valkey-server")
 
 
@@ -25,7 +26,7 @@ class RedisServer:
         if found is None:
             pytest.skip("needs redis-server or valkey-server (Debian and Ubuntu: apt-get install redis-server)")
         self._folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self._command = [found, "--port", str(self._port), "--bind", HOST, "--dir", str(folder), "--save", ""]
         self._command += ["--appendonly", "yes" if keeps else "no", "--appendfsync", "always"]
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,9 +85,3 @@ def redis_server(folder: Path, *, keeps: bool = False) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 
-from tests.harness.proxy import HOST, free_port, started, wait_until_listening
+from tests.harness.proxy import started, wait_until_listening
+from tests.harness.sockets import HOST, free_port
 
 
 class RemoteSimulator:

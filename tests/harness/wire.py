@@ -15,7 +15,8 @@ import httpx
 from qwen_bridge.proxy.addon import BridgeAddon
 from qwen_bridge.proxy.stream import BridgeStream
 from tests.conformance.framing import DONE, read_events
-from tests.harness.proxy import HOST, Proxy, client, in_process
+from tests.harness.proxy import Proxy, client, in_process
+from tests.harness.sockets import HOST
 
 CHAT = "/v1/chat/completions"
 

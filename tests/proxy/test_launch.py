@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.proxy import HOST, ROOT, free_port, started, wait_until_listening
+from tests.harness.proxy import ROOT, started, wait_until_listening
+from tests.harness.sockets import HOST, free_port
 
 pytestmark = pytest.mark.e2e  # whole processes
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from qwen_bridge.simulator.uploads import Upload
 from qwen_bridge.simulator.world import Settings
 from tests.harness.oss import put
 from tests.harness.qwen_browser import COMPLETIONS, Browser, browser_at, eventually, frames, ids_of, text_of
+from tests.harness.sockets import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -141,16 +141,17 @@ async def test_a_file_is_uploaded_parsed_and_read(simulator: Simulator, browser:
     assert "swordfish" in text_of(answer.content)
 
 
-async def test_a_closed_port_refuses_and_opens_again(simulator: Simulator, browser: Browser) -> None:
+async def test_a_closed_port_refuses_and_opens_again() -> None:
     """While it does not listen connections are refused; afterwards the same port and state are there."""
-    chat_id = await browser.new_chat()
-    await simulator.stop_listening()
-    with pytest.raises(httpx.ConnectError):
-        async with browser_at(simulator) as other:
-            await other.http.get("/api/models")
-    await simulator.listen()
-    await simulator.listen()
-    assert text_of((await browser.ask(chat_id, "count to 2")).content) == "1 2"
+    async with Simulator(free_port()) as simulator, browser_at(simulator) as browser:
+        chat_id = await browser.new_chat()
+        await simulator.stop_listening()
+        with pytest.raises(httpx.ConnectError):
+            async with browser_at(simulator) as other:
+                await other.http.get("/api/models")
+        await simulator.listen()
+        await simulator.listen()
+        assert text_of((await browser.ask(chat_id, "count to 2")).content) == "1 2"
 
 
 async def test_a_taken_port_is_an_error(simulator: Simulator) -> None:
@@ -184,13 +185,6 @@ async def test_the_end_drops_every_connection() -> None:
             with pytest.raises(httpx.TransportError):
                 await anext(stream)
     assert generation.state is State.RUNNING
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("tls", [False, True])

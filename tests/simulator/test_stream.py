@@ -125,6 +125,25 @@ async def test_a_stop_without_a_client_is_silent() -> None:
     assert generation.state is State.STOPPED
 
 
+async def test_a_hurried_stream_says_the_rest_at_once() -> None:
+    """Neither the pace nor the wait counts any more, and what is over stays so."""
+    for slow in ({"pace": 0.001}, {"wait": 60}):
+        stream, generation, paper = begin(**slow)
+        stream.hurry()
+        stream.hurry()
+        assert paper.lines == ["open", *"012345", "end"]
+        assert generation.state is State.FINISHED
+
+
+async def test_a_hurried_stream_without_its_client_ends_in_silence() -> None:
+    """The model speaks to its end, and nothing is written."""
+    stream, generation, paper = begin(pace=0.001)
+    stream.detach()
+    stream.hurry()
+    assert paper.lines == ["open", "0"]
+    assert generation.said == "012345"
+
+
 async def test_a_cancelled_stream_says_nothing_more() -> None:
     """When the simulator ends, so do its timers."""
     stream, _, paper = begin(pace=500)

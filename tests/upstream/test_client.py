@@ -24,8 +24,9 @@ from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.payload import Turn, completion, completions_path
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.upstream.client import QwenClient
-from tests.harness.odd import closed_port, odd
+from tests.harness.odd import odd
 from tests.harness.ports import CountedIds, FixedClock
+from tests.harness.sockets import free_port
 
 SESSION = Credentials("sim-token", "", "sim-umid", "Mozilla/5.0 (X11; Linux x86_64)")
 
@@ -185,7 +186,7 @@ async def test_a_connection_that_breaks_is_a_lost_connection(answer: bytes) -> N
 
 async def test_a_port_where_nobody_listens_is_unreachable() -> None:
     """Nothing was sent: the whole turn may be tried again."""
-    async with client_at(f"http://127.0.0.1:{closed_port()}") as client:
+    async with client_at(f"http://127.0.0.1:{free_port()}") as client:
         with pytest.raises(QwenUnreachable):
             await client.open_chat(SESSION, "qwen3-max", "t")
 
@@ -236,7 +237,7 @@ async def test_only_the_sessions_own_cookies_are_sent() -> None:
 async def test_the_environments_proxies_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """They often name this very bridge, which would then ask itself."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     async with odd(b'{"data": []}') as (url, _), client_at(url) as client:
         assert await client.models(SESSION) == ()
 

@@ -30,8 +30,9 @@ from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.upstream import files as upstream_files
 from qwen_bridge.upstream.client import Answer, QwenClient
 from qwen_bridge.upstream.files import DocumentUploader, Patience, QwenCall
-from tests.harness.odd import closed_port, odd
+from tests.harness.odd import odd
 from tests.harness.ports import CountedIds, FixedClock
+from tests.harness.sockets import free_port
 
 SESSION = Credentials(
     "sim-token", "cna=secret-cookie", "sim-umid", "Mozilla/5.0 (X11; Linux x86_64)", (("bx-ua", "231!secret"),)
@@ -274,7 +275,7 @@ async def test_a_client_that_leaves_ends_the_upload() -> None:
 
 async def test_a_store_that_cannot_be_reached() -> None:
     """The store is named, since a network may know Qwen and not its store."""
-    change = changing(STS_PATH, file_url=f"http://127.0.0.1:{closed_port()}/a.txt?b")
+    change = changing(STS_PATH, file_url=f"http://127.0.0.1:{free_port()}/a.txt?b")
     async with Simulator() as simulator, uploader_at(simulator.url, True, change) as uploader:
         with pytest.raises(QwenUnreachable, match=r"store 127\.0\.0\.1"):
             await uploader.upload(SESSION, FILE, PATIENCE)
