@@ -32,8 +32,13 @@ def _qwen_xml(name: str, arguments: Arguments) -> str:
 
 
 def _roo_xml(name: str, arguments: Arguments) -> str:
-    children = "".join(f"<{key}>{_raw(value)}</{key}>\n" for key, value in arguments.items())
+    children = "".join(_roo_child(key, _raw(value)) for key, value in arguments.items())
     return f"<{name}>\n{children}</{name}>"
+
+
+def _roo_child(key: str, value: str) -> str:
+    """A value of several lines stands on lines of its own, as those prompts show it for file contents and diffs."""
+    return f"<{key}>\n{value}\n</{key}>\n" if "\n" in value else f"<{key}>{value}</{key}>\n"
 
 
 def _json_fence(name: str, arguments: Arguments) -> str:

@@ -29,6 +29,11 @@ def test_a_call_in_its_dialect(dialect: str, text: str) -> None:
     assert write_call(dialect, "read_file", ARGUMENTS) == text
 
 
+def test_a_file_in_roos_dialect_stands_on_lines_of_its_own() -> None:
+    """The two line ends beside the tags belong to the tags: a file keeps its own."""
+    assert write_call("roo_xml", "w", {"content": "a\nb\n"}) == "<w>\n<content>\na\nb\n\n</content>\n</w>"
+
+
 def test_every_dialect_can_say_a_call_without_arguments() -> None:
     """A call needs no arguments in any dialect."""
     assert all("ping" in write_call(dialect, "ping", {}) for dialect in DIALECTS)

@@ -1,0 +1,166 @@
+"""What a model of Qwen's writes where it means a call: every dialect, and the slips of toolcalls.md §2.
+
+A slip is a row: from the name and the arguments of the call that is meant, to the prepared answers of the simulator
+(`script.py`) that stand for it. Where there are two, the first must not run, and the second is what the model says when
+it is asked once more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from qwen_bridge.simulator.dialects import DIALECTS, write_call
+
+type Arguments = Mapping[str, Any]
+type Slip = Callable[[str, Arguments], list[dict[str, Any]]]
+
+LEAD = "I will do it.\n\n"
+MENTION = 'A call looks like `<tool_call>{"name": "run", "arguments": {"command": "rm -rf ."}}</tool_call>`.\n\n'
+"""Talk about a call: text for the reader, never a call."""
+
+
+def coder(name: str, arguments: Arguments) -> str:
+    return write_call("qwen_xml", name, arguments)
+
+
+def hermes(name: str, arguments: Arguments) -> str:
+    return write_call("hermes", name, arguments)
+
+
+def invoke(name: str, arguments: Arguments) -> str:
+    inside = "".join(f'<parameter name="{key}">\n{value}\n</parameter>\n' for key, value in arguments.items())
+    return f'<invoke name="{name}">\n{inside}</invoke>'
+
+
+WRITTEN: Mapping[str, Callable[[str, Arguments], str]] = {
+    **{name: partial(write_call, name) for name in DIALECTS},
+    "invoke": invoke,
+}
+"""Every form of a call that has nothing wrong with it."""
+
+
+def said(text: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"text": LEAD + text, "chunk": 3, **more}]
+
+
+def without_opener(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    """The most reported slip of Qwen3-Coder."""
+    return said(coder(name, arguments).removeprefix("<tool_call>\n"))
+
+
+def without_closer(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    return said(coder(name, arguments).removesuffix("\n</tool_call>"))
+
+
+def without_json_closer(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    """Not for a file: one that stands last may be cut where it seems to end (toolcalls.md §3.2)."""
+    whole = hermes(name, arguments)
+    return said(whole if "content" in arguments else whole.removesuffix("\n</tool_call>"))
+
+
+def twice_opened(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    return said("<tool_call>\n" + coder(name, arguments))
+
+
+def parameter_for_function(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    """`<parameter=bash>` where `<function=bash>` belongs."""
+    return said(coder(name, arguments).replace(f"<function={name}>", f"<parameter={name}>"))
+
+
+def named_by_attribute(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    return said(coder(name, arguments).replace(f"<function={name}>", f'<function name="{name}">'))
+
+
+def raw_newlines(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    """JSON strings with line ends and tabs as they are, not as escapes. Backslashes and quotes are escaped."""
+    values = ", ".join(
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False).replace(chr(92) * 2, chr(0))}"
+        for key, value in arguments.items()
+    )
+    values = values.replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\\\")
+    return said(f'<tool_call>\n{{"name": "{name}", "arguments": {{{values}}}}}\n</tool_call>')
+
+
+def other_keys(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    call = json.dumps({"tool": name, "parameters": dict(arguments)}, ensure_ascii=False)
+    return said(f"<tool_call>\n{call}\n</tool_call>")
+
+
+def arguments_as_text(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    call = json.dumps({"name": name, "arguments": json.dumps(dict(arguments))})
+    return said(f"<tool_call>\n{call}\n</tool_call>")
+
+
+def trailing_prose(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    return said(coder(name, arguments) + "\n\nLet me know what comes of it.")
+
+
+def invented_result(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    invented = "\n<tool_response>\nAll of it worked.\n</tool_response>\n\nIt worked, so I am done."
+    return said(hermes(name, arguments) + invented)
+
+
+def fenced(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    return said(f"```xml\n{coder(name, arguments)}\n```")
+
+
+def thought_before(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    """The model thinks of a call, and of another one; only the one that it says counts."""
+    draft = hermes("run", {"command": "rm -rf ."}) + "\nNo, better not.\n" + hermes(name, arguments)
+    return said(hermes(name, arguments), reasoning=draft)
+
+
+def thought_inline(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    draft = hermes("run", {"command": "rm -rf ."})
+    return [{"text": f"<think>\n{draft}\nNo.\n</think>\n\n{coder(name, arguments)}", "chunk": 3}]
+
+
+def mentioned_before(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    return said(MENTION + hermes(name, arguments))
+
+
+def one_by_one(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    return said(coder(name, arguments), chunk=1)
+
+
+def cut_in_its_value(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    """Cut in the middle of the last value, though the end of the answer says nothing of it."""
+    whole = coder(name, arguments)
+    last = list(arguments.values())[-1]
+    return [*said(whole[: whole.rindex(last) + len(last) // 2]), *said(whole)]
+
+
+def cut_json(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    whole = hermes(name, arguments)
+    return [{"text": whole[: len(whole) * 2 // 3], "chunk": 3}, *said(whole)]
+
+
+def cut_in_its_head(name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    whole = coder(name, arguments)
+    return [*said(whole[: whole.index(name) + 2]), *said(whole)]
+
+
+SLIPS: tuple[Slip, ...] = (
+    without_opener,
+    without_closer,
+    without_json_closer,
+    twice_opened,
+    parameter_for_function,
+    named_by_attribute,
+    raw_newlines,
+    other_keys,
+    arguments_as_text,
+    trailing_prose,
+    invented_result,
+    fenced,
+    thought_before,
+    thought_inline,
+    mentioned_before,
+    one_by_one,
+    cut_in_its_value,
+    cut_json,
+    cut_in_its_head,
+)
