@@ -122,6 +122,7 @@ ADVICE = {
     "qwen_account_pending": "The Qwen account has not been confirmed yet.",
     "qwen_challenge": "Qwen's firewall wants to see a person. Pass its check in the browser, wait, do not hurry.",
     "qwen_quota_exceeded": "The account has used up what it may have. Wait, or use another account.",
+    "qwen_token_limit": "Qwen has no tokens left for a moment. Wait a minute, or use another model.",
     "qwen_parallel_limit": "Too much at once on one account. Send fewer requests side by side.",
     "queue_full": "Too many requests wait for this account, or one waited too long. Qwen was not asked.",
     "qwen_chat_busy": "An earlier answer of this chat is still being written.",

@@ -43,6 +43,7 @@ from qwen_bridge.exchange.reply import whole
 from qwen_bridge.ports import Clock, ConversationStore, IdSource, Metrics, StoreUnavailable, Uncounted
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.qwen.files import TextFile
+from qwen_bridge.recovery.cooldown import CoolDown
 from qwen_bridge.recovery.pacing import Pacer
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from qwen_bridge.settings import Settings
@@ -122,8 +123,9 @@ class Bridge:
         self._conversations = Conversations(store, clock, settings.conversation_ttl, bury)
         self._seen = InstructionsBook()
         self._pacer = Pacer(settings.account_streams, settings.queue_limit)
+        self._cooldown = CoolDown(settings.cooldown)
         self._surface = ChatCompletionsSurface()
-        self._catalog = Catalog(client, clock, settings.model_aliases, settings.model)
+        self._catalog = Catalog(client, clock, settings.model_aliases, settings.model, self._cooldown)
         self._terms = Terms(
             policy=RecoveryPolicy(attempts=settings.attempts, patience=settings.patience),
             first_byte=settings.first_byte_timeout,
@@ -185,9 +187,10 @@ class Bridge:
     def admit(self, exchange: Exchange) -> bool:
         """Whether the exchange may ask Qwen now; if not, it waits in the account's queue and is to be asked again.
 
-        Raises `QueueFull` when the queue is full, or the wait was too long. Whoever came here must be released.
+        Raises `QueueFull` when the queue is full, or the wait was too long, and while the session rests what Qwen said.
         """
         ticket, now = exchange.request_id, self._clock.monotonic()
+        self._cooldown.check(self._credentials.fingerprint, ticket, now)
         self._pacer.enter(exchange.question.scope.account, ticket, now)
         if self._pacer.waited(ticket, now) > self._settings.queue_timeout:
             raise QueueFull(
@@ -204,6 +207,8 @@ class Bridge:
         """The exchange is over, however it ended. An answer that Qwen may still be writing is stopped. Idempotent."""
         self._pacer.leave(exchange.request_id)
         self._waiting_since.pop(exchange.request_id, None)
+        if verdict := self._cooldown.judge(self._credentials.fingerprint, exchange, self._clock.monotonic()):
+            log.warning(f"the Qwen session {verdict}")
         started = exchange.unfinished
         if started is not None:
             self._tidier.stop(started)
@@ -215,7 +220,6 @@ class Bridge:
         """The next request to Qwen for this exchange. Raises `BridgeError`.
 
         Where it is needed a document is uploaded and a chat is opened before.
-
         None while the chat it belongs to is still answering somebody else: it is to be asked again in a moment.
         """
         question, ticket = exchange.question, exchange.request_id

@@ -9,6 +9,7 @@ from qwen_bridge.errors import BridgeError, UnknownModel
 from qwen_bridge.ports import Clock
 from qwen_bridge.qwen.answers import QwenModel
 from qwen_bridge.qwen.credentials import Credentials
+from qwen_bridge.recovery.cooldown import CoolDown
 from qwen_bridge.surfaces.models import ModelCard, resolve
 from qwen_bridge.upstream.client import QwenClient
 
@@ -20,10 +21,16 @@ STALE_FOR = 30.0
 
 
 class Catalog:
-    """The models of one account, and the aliases the user gave. A list that cannot be renewed stays in use."""
+    """The models of one account, and the aliases the user gave. A list that cannot be renewed stays in use.
 
-    def __init__(self, client: QwenClient, clock: Clock, aliases: Mapping[str, str], default: str) -> None:
+    A session that rests, by `cooldown`, is not asked for it.
+    """
+
+    def __init__(
+        self, client: QwenClient, clock: Clock, aliases: Mapping[str, str], default: str, cooldown: CoolDown
+    ) -> None:
         self._client = client
+        self._cooldown = cooldown
         self._clock = clock
         self._aliases = aliases
         self._default = default
@@ -75,9 +82,11 @@ class Catalog:
             if self._clock.monotonic() < self._good_until:
                 return self._models
             try:
+                self._cooldown.look(credentials.fingerprint, self._clock.monotonic())
                 self._models = await self._client.models(credentials)
                 self._good_until = self._clock.monotonic() + FRESH_FOR
-            except BridgeError:
+            except BridgeError as error:
+                self._cooldown.struck(credentials.fingerprint, error, self._clock.monotonic())
                 if not self._models:
                     raise
                 self._good_until = self._clock.monotonic() + STALE_FOR

@@ -19,6 +19,7 @@
     ├── QwenError                    Qwen answered, and the answer was no
     │   ├── ChallengeRequired        403  qwen_challenge           (WAF page or captcha)
     │   ├── QuotaExceeded            429  qwen_quota_exceeded
+    │   ├── TokensExhausted      429  qwen_token_limit         (Qwen's allowance per minute)
     │   ├── TooManyStreams           429  qwen_parallel_limit
     │   ├── QueueFull                429  queue_full               (the bridge's own queue; Qwen was not asked)
     │   ├── ChatBusy                 409  qwen_chat_busy
@@ -53,7 +54,8 @@ class BridgeError(Exception):
 
     `status` is the HTTP status, `type` and `code` are OpenAI's fields, `param` names the offending field of the
     request if there is one, `retry_after` is in seconds. `should_retry` becomes `x-should-retry`: false wherever the
-    bridge has already done what a repetition could do, so that retries do not multiply.
+    bridge has already done what a repetition could do, so that retries do not multiply. `resting` says that an earlier
+    answer of Qwen's is told again, and that it was not asked.
     """
 
     status: ClassVar[int] = 500
@@ -66,6 +68,7 @@ class BridgeError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.resting = False
 
     def envelope(self) -> dict[str, dict[str, str | None]]:
         """OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`."""
@@ -169,11 +172,18 @@ class QuotaExceeded(QwenError):
     code = "qwen_quota_exceeded"
 
 
+class TokensExhausted(QwenError):
+    """The allowance of tokens per minute, not that of the day: the account is asked on."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "qwen_token_limit"
+
+
 class TooManyStreams(QwenError):
     status = 429
     type = "rate_limit_error"
     code = "qwen_parallel_limit"
-    should_retry = True
 
 
 class QueueFull(QwenError):
@@ -187,7 +197,6 @@ class ChatBusy(QwenError):
     status = 409
     type = "rate_limit_error"
     code = "qwen_chat_busy"
-    should_retry = True
 
 
 class ParentRefused(QwenError):

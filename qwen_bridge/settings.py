@@ -112,6 +112,12 @@ class Settings(BaseSettings):
     )
     attempts: int = Field(6, ge=1, le=20, description="Attempts for one request, before its first word is shown.")
     patience: float = Field(60.0, ge=0, description="Longest sum of waits between the attempts for one request.")
+    cooldown: float = Field(
+        900.0,
+        ge=0,
+        description="How long a session rests after Qwen's firewall asked for a check (twice as long from the second "
+        "time on), and how often one without a quota is tried again before Qwen's hours are over; 0 for never.",
+    )
     account_streams: int = Field(
         2, ge=0, description="Answers at once on one Qwen account, which bears about two; 0 for no limit."
     )

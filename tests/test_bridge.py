@@ -260,6 +260,26 @@ async def test_an_answer_that_nobody_wants_is_stopped() -> None:
             assert not simulator.world.busy(chat_id)
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "wait"), [("waf_json_punish", 403, "900"), ("rate_limited_v2", 429, "36000")]
+)
+async def test_a_session_that_rests_is_told_again_and_not_asked(fault: str, status: int, wait: str) -> None:
+    """Captcha and quota: the next client hears the same at once; the first after the rest is answered, and ends it."""
+    clock = FixedClock()
+    async with Simulator() as simulator, bridge_to(simulator.url, clock=clock) as bridge:
+        simulator.script([{"fault": fault}])
+        clients = [Editor(bridge, simulator.url) for _ in range(3)]
+        for client in clients:
+            client.history = said("Hi")
+            told = await client.post()
+            assert (told.status, told.headers["x-should-retry"]) == (status, "false")
+        assert told.headers["retry-after"] == wait
+        assert len(simulator.ledger.refused) == 1
+        clock.time += 900
+        assert await Editor(bridge, simulator.url).say("Hi")
+        assert await Editor(bridge, simulator.url).say("Hi")
+
+
 # -- a store that does not work -------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import stamina
 from qwen_bridge.catalog import FRESH_FOR, STALE_FOR, Catalog
 from qwen_bridge.errors import MissingCredentials, QwenUnreachable, UnknownModel
 from qwen_bridge.qwen.credentials import Credentials
+from qwen_bridge.recovery.cooldown import CoolDown
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.upstream.client import QwenClient
 from tests.harness.odd import Odd, odd
@@ -35,7 +36,7 @@ async def catalog_at(url: str, clock: FixedClock | None = None) -> AsyncIterator
     clock = clock or FixedClock()
     client = QwenClient(url, clock, CountedIds())
     try:
-        yield Catalog(client, clock, ALIASES, "qwen3-max")
+        yield Catalog(client, clock, ALIASES, "qwen3-max", CoolDown(900.0))
     finally:
         await client.aclose()
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from qwen_bridge import errors
-from qwen_bridge.errors import BridgeError, ChatBusy, InvalidRequest, QuotaExceeded, RequestError
+from qwen_bridge.errors import BridgeError, ChatBusy, InvalidRequest, QueueFull, QuotaExceeded, RequestError
 
 _ROW = re.compile(r"[├└]── (\w+) +(\d{3})  (\w+)")
 _DRAWN = [match.groups() for match in _ROW.finditer(errors.__doc__ or "")]
@@ -53,4 +53,5 @@ def test_retry_after_is_in_whole_seconds_and_never_zero(seconds: float, header: 
 def test_every_answer_says_whether_to_retry() -> None:
     """`x-should-retry` is always there, and false unless a repetition by the client can help."""
     assert QuotaExceeded("wait").headers() == [("x-should-retry", "false")]
-    assert ChatBusy("wait").headers() == [("x-should-retry", "true")]
+    assert ChatBusy("wait").headers() == [("x-should-retry", "false")], "the bridge has waited and asked by itself"
+    assert QueueFull("wait").headers() == [("x-should-retry", "true")]

@@ -62,6 +62,12 @@ class Credentials:
         return hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:16]
 
     @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with any of the values: what was said of a session holds for these alone."""
+        values = "\0".join((self.token, self.cookies, self.bx_umidtoken, self.user_agent, *map(":".join, self.extra)))
+        return hashlib.sha256(values.encode("utf-8", "replace")).hexdigest()[:16]
+
+    @property
     def expires_at(self) -> float | None:
         """When the token ends, in seconds since 1970; None when it does not say."""
         end = _claims(self.session).get("exp")

@@ -29,6 +29,7 @@ from qwen_bridge.errors import (
     QwenRefused,
     QwenTimeout,
     RequestTooLarge,
+    TokensExhausted,
     TooManyStreams,
     UnknownModel,
 )
@@ -41,6 +42,9 @@ _PARALLEL_CODES = frozenset({"parallellimited", "toomanyrequests"})
 _UNKNOWN_PARENT = re.compile(r"parent_?id\b.*\bnot exist", re.IGNORECASE)
 _UNKNOWN_CHAT = re.compile(r"chat has been deleted|chat(_id)?\b.*\bnot exist", re.IGNORECASE)
 _UNKNOWN_MODEL = re.compile(r"\bmodel\b.*\b(not found|not exist|unsupported)\b|invalid model", re.IGNORECASE)
+
+TOKENS_BACK = 60.0
+"""Seconds until tokens are there again where Qwen does not say: the words are those of a limit per minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +159,10 @@ def _model(refusal: Refusal) -> BridgeError:
 
 
 def _tokens(refusal: Refusal) -> BridgeError:
-    return QuotaExceeded(
-        f"Qwen has no tokens left for this account or model at the moment. Try again later, or with another "
+    return TokensExhausted(
+        f"Qwen has no tokens left for this account or model at the moment. Try again in a minute, or with another "
         f"model.{refusal.quote}",
-        retry_after=refusal.wait,
+        retry_after=refusal.wait or TOKENS_BACK,
     )
 
 

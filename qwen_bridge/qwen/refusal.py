@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 
-LONGEST_WAIT = 7 * 24 * 3600.0
-"""Seconds; no quota seen was longer than a day."""
+LONGEST_WAIT = 24 * 3600.0
+"""Seconds; no quota seen was longer than ten hours, so a longer demand is a mistake and counts as this."""
 
 _LONGEST_QUOTE = 200
 _PAGE_HEAD = 64 * 1024  # bytes of a page that are searched for the marks of the firewall
@@ -61,7 +62,7 @@ def read_answer(status: int, headers: Sequence[tuple[str, str]], body: bytes) ->
     actual = fields.get("x-actual-status-code", "")
     if actual.isascii() and actual.isdigit() and len(actual) == 3:
         status = int(actual)
-    wait = _seconds(fields.get("retry-after", ""))
+    wait = _seconds(fields.get("retry-after", ""), fields.get("date", ""))
     frame = _object(body)
     if frame is not None:
         return _read(frame, status, wait=wait)
@@ -128,8 +129,18 @@ def _hours(places: Sequence[Mapping[str, Any]]) -> float | None:
     return None
 
 
-def _seconds(text: str) -> float | None:
-    return min(float(text), LONGEST_WAIT) if text.isascii() and text.isdigit() and len(text) < 10 else None
+def _seconds(text: str, date: str) -> float | None:
+    """A `retry-after`: a number, or a point in time, which is measured from the answer's own `date` (RFC 9110, 10.2.3).
+
+    None for what is neither, or lies in the past; never more than `LONGEST_WAIT`.
+    """
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return min(float(text[:20]), LONGEST_WAIT)
+    try:
+        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # no date, or one with and one without a time zone
+        return None
+    return min(seconds, LONGEST_WAIT) if seconds > 0 else None
 
 
 def _marked(text: str) -> bool:

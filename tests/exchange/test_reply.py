@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qwen_bridge.errors import BridgeError, InternalError, InvalidRequest, TooManyStreams
+from qwen_bridge.errors import BridgeError, InternalError, InvalidRequest, QueueFull
 from qwen_bridge.exchange.effects import Begin, Data, End
 from qwen_bridge.exchange.reply import refusal, whole
 from tests.conformance.invariants import check_error
@@ -38,7 +38,7 @@ def test_every_error_of_the_tree_is_a_legal_refusal(kind: type[BridgeError]) -> 
 
 def test_a_refusal_keeps_what_the_error_and_the_caller_add() -> None:
     """`retry-after`, `x-should-retry` and the request's id all reach the client, and so does `param`."""
-    begin, data, _ = refusal(TooManyStreams("Slowly.", retry_after=2.4), (("x-request-id", "r"),))
+    begin, data, _ = refusal(QueueFull("Slowly.", retry_after=2.4), (("x-request-id", "r"),))
     assert isinstance(begin, Begin)
     assert {("x-request-id", "r"), ("retry-after", "2"), ("x-should-retry", "true")} <= set(begin.headers)
     _, data, _ = refusal(InvalidRequest("No.", param="messages[0]"))

@@ -95,6 +95,9 @@ class Editor:
             while not self._bridge.admit(exchange):  # noqa: ASYNC110  (as the proxy does: nothing wakes a stream)
                 await asyncio.sleep(POLL)
             told = await driven(self._bridge, exchange, self._upstream)
+        except BridgeError as error:  # it may not even ask
+            told = Told()
+            told.take(exchange.failed(error))
         finally:
             self._bridge.release(exchange)
         self.explained.append(told.headers["x-qwen-bridge-conversation"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -164,3 +165,17 @@ def test_no_value_can_add_a_header(token: str, cookies: str, value: str) -> None
     assert not any(re.search(r"[\x00-\x1f\x7f]", text) for text in headers(session).values())
     assert isinstance(session.account, str)
     assert session.expires_at is None
+
+
+def test_the_fingerprint_changes_with_every_value() -> None:
+    """A session that was refused is another one as soon as anything about it is new."""
+    old = Credentials("t", "c=1", "umid", "agent", (("bx-ua", "1"),))
+    changes: list[dict[str, Any]] = [
+        {"token": "u"},
+        {"cookies": "c=2"},
+        {"bx_umidtoken": "new"},
+        {"user_agent": "other"},
+        {"extra": (("bx-ua", "2"),)},
+    ]
+    assert len({old.fingerprint, *(replace(old, **change).fingerprint for change in changes)}) == 6
+    assert old.fingerprint == replace(old).fingerprint

@@ -21,6 +21,7 @@ from qwen_bridge.errors import (
     EmptyAnswer,
     QuotaExceeded,
     QwenRefused,
+    TokensExhausted,
 )
 from qwen_bridge.events import (
     ReasoningDelta,
@@ -318,7 +319,7 @@ def test_an_opening_without_an_id_opens_nothing(frame: Frame) -> None:
 @pytest.mark.parametrize(
     ("frame", "error"),
     [
-        ({"error": {"code": "internal_error", "details": "Allocated quota exceeded. #token-limit"}}, QuotaExceeded),
+        ({"error": {"code": "internal_error", "details": "Allocated quota exceeded. #token-limit"}}, TokensExhausted),
         ({"error": {"code": "data_inspection_failed", "details": "内容安全警告"}}, ContentRejected),
         ({"success": False, "data": {"code": "RateLimited", "num": 2}}, QuotaExceeded),
         ({"ret": ["FAIL_SYS_USER_VALIDATE"], "data": {"url": "https://x"}}, ChallengeRequired),

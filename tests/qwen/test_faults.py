@@ -25,6 +25,7 @@ from qwen_bridge.errors import (
     QwenRefused,
     QwenTimeout,
     RequestTooLarge,
+    TokensExhausted,
     TooManyStreams,
     UnknownModel,
 )
@@ -73,7 +74,7 @@ ROWS: list[tuple[str, Answer, type[BridgeError]]] = [
     ("account pending", raw('{"id":"u","role":"pending"}', 403), AccountPending),
     ("content inspection", refusal("data_inspection_failed"), ContentRejected),
     ("content inspection", refusal("Bad_Request", "内容安全警告：输入数据可能包含不适当的内容！"), ContentRejected),
-    ("token quota", refusal("internal_error", "Allocated quota exceeded, please … #token-limit"), QuotaExceeded),
+    ("token quota", refusal("internal_error", "Allocated quota exceeded, please … #token-limit"), TokensExhausted),
     ("quota", refusal("RateLimited", "You've reached the upper limit for today's usage.", num=10), QuotaExceeded),
     ("quota", raw('{"code":"RateLimited","detail":"limit","num":4}', 429), QuotaExceeded),
     ("quota", refusal("quotaLimited"), QuotaExceeded),
@@ -143,7 +144,7 @@ def test_quota_waits_for_the_hours_qwen_names() -> None:
     assert quota.retry_after == 10 * 3600
     assert "10 h" in quota.message
     assert classify(*refusal("RateLimited")).retry_after is None
-    assert ("retry-after", str(7 * 24 * 3600)) in classify(*refusal("RateLimited", num=1e300)).headers()
+    assert ("retry-after", str(24 * 3600)) in classify(*refusal("RateLimited", num=1e300)).headers()
 
 
 def test_quota_may_be_a_missing_session() -> None:
@@ -223,7 +224,7 @@ LEAVES = {
     "internal_error": QwenRefused,
     "something_wrong": QwenRefused,
     "unauthorized": ExpiredCredentials,
-    "in_stream_quota": QuotaExceeded,
+    "in_stream_quota": TokensExhausted,
     "in_stream_data_inspection_input": ContentRejected,
     "delta_status_error": QwenRefused,
     "waf_json_punish": ChallengeRequired,

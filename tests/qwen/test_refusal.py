@@ -52,11 +52,33 @@ def test_hours_are_a_positive_number(num: object, hours: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "wait"), [("30", 30.0), ("999999999", LONGEST_WAIT), ("Wed, 1 Jan", None), ("²", None)]
+    ("value", "wait"),
+    [
+        ("30", 30.0),
+        ("1.5", 1.5),
+        ("0", 0.0),
+        ("999999999", LONGEST_WAIT),
+        ("9" * 400, LONGEST_WAIT),
+        ("-5", None),
+        ("1e3", None),
+        ("²", None),
+        ("soon", None),
+        ("", None),
+        ("Wed, 1 Jan", None),
+        ("Tue, 24 Nov 2026 12:01:30 GMT", 90.0),
+        ("Tue, 24 Nov 2026 11:59:00 GMT", None),
+        ("Tue, 24 Nov 2099 12:00:00 GMT", LONGEST_WAIT),
+        ("Tue, 24 Nov 2026 12:01:30", None),
+    ],
 )
-def test_retry_after_is_read_in_seconds(value: str, wait: float | None) -> None:
-    """The header counts when it is a number, and at most a week."""
-    assert answer({}, ("Retry-After", value)).wait == wait
+def test_retry_after_is_a_number_or_a_time_and_never_absurd(value: str, wait: float | None) -> None:
+    """A time is measured from the answer's own date; what lies behind, or is neither, is no wait; a day is the most."""
+    assert answer({}, ("Retry-After", value), ("Date", "Tue, 24 Nov 2026 12:00:00 GMT")).wait == wait
+
+
+def test_a_time_without_a_date_to_measure_from_is_no_wait() -> None:
+    """The bridge's own clock is not asked."""
+    assert answer({}, ("Retry-After", "Tue, 24 Nov 2026 12:01:30 GMT")).wait is None
 
 
 def test_a_page_is_known_by_its_type_or_its_first_letter() -> None:

@@ -1,0 +1,104 @@
+"""Which Qwen sessions are left in peace, for how long, and who may try whether they are well again.
+
+After a captcha each further request prolongs the punishment; people report 15 to 30 minutes (protocol notes, sections 5
+and 6). After `RateLimited` asking is useless until the quota is back. So the session rests: its requests are answered
+at once with what Qwen said last, and Qwen is not asked.
+
+Qwen answers an expired session with `RateLimited` too, and a quota may come back before its time. A rest is therefore
+not believed for all its hours: every `pause` seconds one request is let through. What it hears decides for the others.
+Captcha ends as it says, but there too one request goes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from qwen_bridge.errors import BridgeError, ChallengeRequired, QuotaExceeded
+
+PROBE = 60.0
+"""Seconds for which the others wait for the verdict of a request that was let through."""
+
+SOON = 10.0
+"""What the others are told to wait meanwhile, in seconds."""
+
+
+class Ended(Protocol):
+    """A request that is over: its name, how it ended (`complete`: it was answered), and every fault on the way."""
+
+    request_id: str
+    failures: list[BridgeError]
+
+    @property
+    def outcome(self) -> str:
+        """`complete`, or anything else."""
+
+
+@dataclass(slots=True)
+class _Rest:
+    error: ChallengeRequired | QuotaExceeded
+    until: float  # what Qwen, or experience with its firewall, says
+    next_probe: float
+    strikes: int
+    prober: str = ""  # the ticket that was let through last
+
+
+class CoolDown:
+    """Rests by session, which is any name for one set of credentials: new credentials are asked with at once.
+
+    `pause` is in seconds: how long a session rests after a captcha (twice that from the second in a row), and between
+    two trials of one without a quota; 0 for no rest at all. Times are on a clock that never jumps.
+    """
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+        self._rests: dict[str, _Rest] = {}
+
+    def check(self, session: str, ticket: str, now: float) -> None:
+        """Raise what Qwen said last while the session rests; one ticket passes when it is time for a trial."""
+        rest = self._rests.get(session)
+        if rest is None or ticket == rest.prober:
+            return
+        if now < rest.next_probe:
+            self._raise(rest, now)
+        rest.prober, rest.next_probe = ticket, now + min(PROBE, self._pause)
+
+    def look(self, session: str, now: float) -> None:
+        """Raise as `check` does while there is nothing to try, and let nobody through: for calls nobody waits for."""
+        rest = self._rests.get(session)
+        if rest is not None and now < rest.next_probe:
+            self._raise(rest, now)
+
+    def struck(self, session: str, error: BridgeError, now: float) -> str:
+        """Qwen has answered with `error`. Returns what that means for the session, empty when it means nothing."""
+        rest = self._rests.get(session)
+        if error.resting or not isinstance(error, ChallengeRequired | QuotaExceeded) or not self._pause:
+            return ""
+        strikes = rest.strikes + 1 if rest is not None and type(rest.error) is type(error) else 1
+        if isinstance(error, QuotaExceeded):
+            until = now + (error.retry_after or self._pause)
+            next_probe = min(until, now + self._pause)
+        else:
+            until = next_probe = now + self._pause * min(strikes, 2)
+        self._rests[session] = _Rest(error, until, next_probe, strikes)
+        return f"rests for {until - now:.0f} seconds ({error.code}): Qwen is not asked"
+
+    def judge(self, session: str, request: Ended, now: float) -> str:
+        """A request is over. Returns as `struck` does."""
+        rest = self._rests.get(session)
+        if request.outcome == "complete":
+            self._rests.pop(session, None)
+            return "is well again" if rest is not None else ""
+        if rest is not None and rest.prober == request.request_id:
+            rest.next_probe = now  # it said nothing about the session, unless a failure below did: another may try
+        return next(filter(None, (self.struck(session, error, now) for error in request.failures)), "")
+
+    def resting(self, now: float) -> dict[str, tuple[str, float]]:
+        """Session → the code of its error and the seconds that are left, for people."""
+        return {name: (rest.error.code, max(0.0, rest.until - now)) for name, rest in self._rests.items()}
+
+    def _raise(self, rest: _Rest, now: float) -> None:
+        left = max(rest.until - now, SOON)
+        error = type(rest.error)(f"{rest.error.message} (Qwen was not asked again.)", retry_after=left)
+        error.resting = True
+        raise error
