@@ -124,7 +124,8 @@ ADVICE = {
     "qwen_quota_exceeded": "The account has used up what it may have. Wait, or use another account.",
     "qwen_token_limit": "Qwen has no tokens left for a moment. Wait a minute, or use another model.",
     "qwen_parallel_limit": "Too much at once on one account. Send fewer requests side by side.",
-    "queue_full": "Too many requests wait for this account, or one waited too long. Qwen was not asked.",
+    "queue_full": "Too many requests wait for this account (`queue_limit`). Qwen was not asked.",
+    "queue_timeout": "The request waited for its turn longer than `queue_timeout`. Qwen was not asked.",
     "qwen_chat_busy": "An earlier answer of this chat is still being written.",
     "qwen_parent_refused": "Qwen does not know the message that this turn follows, and a new chat failed as well.",
     "qwen_chat_gone": "Qwen no longer has the chat, and a new one failed as well.",
@@ -191,6 +192,8 @@ def _values(field: FieldInfo) -> str:
     inner = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
     if typing.get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in inner)
+    if inner == [float]:
+        annotation = float
     if annotation in (int, float):
         return _number(field, "whole number" if annotation is int else "number")
     if typing.get_origin(annotation) in (tuple, dict):

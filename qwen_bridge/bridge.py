@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import random
-import secrets
 import ssl
-import string
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import structlog
 
+from qwen_bridge.admission import Admission
 from qwen_bridge.catalog import Catalog
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
@@ -28,7 +25,6 @@ from qwen_bridge.errors import (
     ChallengeRequired,
     ConnectionLost,
     CredentialError,
-    QueueFull,
     QuotaExceeded,
     QwenError,
     QwenUnreachable,
@@ -40,11 +36,12 @@ from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
 from qwen_bridge.exchange.exchange import Exchange, Terms
 from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.exchange.reply import whole
+from qwen_bridge.machine import RandomIds, SystemClock
 from qwen_bridge.ports import Clock, ConversationStore, IdSource, Metrics, StoreUnavailable, Uncounted
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.qwen.files import TextFile
 from qwen_bridge.recovery.cooldown import CoolDown
-from qwen_bridge.recovery.pacing import Pacer
+from qwen_bridge.recovery.pacing import Pace
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
@@ -63,26 +60,6 @@ UPLOAD_PATIENCE = Patience()
 
 CHAT_WAIT = 3.0
 """Seconds for which a request waits for its chat before it branches off with the whole history."""
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
-class RandomIds:
-    """Ids from the operating system's random source."""
-
-    def uuid(self) -> str:
-        return str(uuid.uuid4())
-
-    def token(self) -> str:
-        return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +99,8 @@ class Bridge:
         bury = self._tidier.bury if settings.delete_chats == "expired" else None
         self._conversations = Conversations(store, clock, settings.conversation_ttl, bury)
         self._seen = InstructionsBook()
-        self._pacer = Pacer(settings.account_streams, settings.queue_limit)
+        pace = Pace(settings.account_streams, settings.pause, settings.queue_limit)
+        self._admission = Admission(pace, settings.queue_timeout, clock)
         self._cooldown = CoolDown(settings.cooldown)
         self._surface = ChatCompletionsSurface()
         self._catalog = Catalog(client, clock, settings.model_aliases, settings.model, self._cooldown)
@@ -184,28 +162,25 @@ class Bridge:
             case Preflight(methods):
                 return whole(204, b"", (("allow", ", ".join(methods)), ("x-request-id", request_id)))
 
-    def admit(self, exchange: Exchange) -> bool:
-        """Whether the exchange may ask Qwen now; if not, it waits in the account's queue and is to be asked again.
+    async def admit(self, exchange: Exchange) -> bool:
+        """Whether the exchange may ask Qwen now; if not, it is to be asked again.
 
-        Raises `QueueFull` when the queue is full, or the wait was too long, and while the session rests what Qwen said.
+        Raises what `Admission.admit` does, and while the session rests what Qwen said.
         """
-        ticket, now = exchange.request_id, self._clock.monotonic()
-        self._cooldown.check(self._credentials.fingerprint, ticket, now)
-        self._pacer.enter(exchange.question.scope.account, ticket, now)
-        if self._pacer.waited(ticket, now) > self._settings.queue_timeout:
-            raise QueueFull(
-                f"The Qwen account was busy for {self._settings.queue_timeout:g} seconds. Try again, or use fewer "
-                "clients at once.",
-                retry_after=10.0,
-            )
-        if not self._pacer.may_go(ticket):
-            exchange.held()
-            return False
-        return True
+        session, ticket = self._credentials.fingerprint, exchange.request_id
+        self._cooldown.look(session, self._clock.monotonic())
+        admitted = await self._admission.admit(exchange)
+        if admitted:
+            self._cooldown.check(session, ticket, self._clock.monotonic())
+        return admitted
+
+    def wake(self, request_id: str) -> None:
+        """A client has left, or all have to: a request that waits looks up at once."""
+        self._admission.wake(request_id)
 
     def release(self, exchange: Exchange) -> None:
         """The exchange is over, however it ended. An answer that Qwen may still be writing is stopped. Idempotent."""
-        self._pacer.leave(exchange.request_id)
+        self._admission.release(exchange)
         self._waiting_since.pop(exchange.request_id, None)
         if verdict := self._cooldown.judge(self._credentials.fingerprint, exchange, self._clock.monotonic()):
             log.warning(f"the Qwen session {verdict}")
@@ -220,20 +195,23 @@ class Bridge:
         """The next request to Qwen for this exchange. Raises `BridgeError`.
 
         Where it is needed a document is uploaded and a chat is opened before.
-        None while the chat it belongs to is still answering somebody else: it is to be asked again in a moment.
+        None while the chat it belongs to is still answering somebody else, or the account wants a pause: it is to be
+        asked again in a moment.
         """
-        question, ticket = exchange.question, exchange.request_id
+        question = exchange.question
         self._credentials.require(self._clock.now())
         if question.plan is None and not await self._decide(exchange):
             exchange.held()
             return None
         question.check()
+        if not await self._admission.pause(exchange):
+            return None
         if question.document is not None:
             await self._attach(question, question.document)
         if question.needs_chat:
             question.opened(await self._client.open_chat(self._credentials, question.scope.model, question.title))
         ask = question.ask(self._credentials)
-        self._pacer.hold(question.chat_id, ticket)
+        self._admission.hold(exchange)
         return ask
 
     async def remember(self, effect: Commit | Forget) -> None:
@@ -270,15 +248,18 @@ class Bridge:
         question = Question(request, scope, self._manner, self._seen, self._clock, self._ids)
         question.passing = self._settings.delete_chats == "side" and is_aside(request)
         head = AnswerHead(self._surface.id_prefix + self._ids.token(), int(self._clock.now()), request.model)
-        return Exchange(self._surface, head, question, self._terms, request_id)
+        exchange = Exchange(self._surface, head, question, self._terms, request_id)
+        self._admission.announce(exchange, (scope.client, call.headers.get("user-agent", ""), question.opening))
+        return exchange
 
     async def _decide(self, exchange: Exchange) -> bool:
         """Choose where the conversation goes; False while it is worth waiting for a busy chat.
 
         After `CHAT_WAIT` seconds a second request for the same history branches off into a chat of its own.
         """
-        question, busy = exchange.question, self._pacer.busy(exchange.request_id)
+        question = exchange.question
         found = await self._conversations.find(question.lookups)
+        busy = self._admission.busy(exchange)
         question.decide(found, busy=busy)
         if question.anchor is not None and question.anchor.chat_id in busy:
             since = self._waiting_since.setdefault(exchange.request_id, self._clock.monotonic())
@@ -289,6 +270,7 @@ class Bridge:
         self._waiting_since.pop(exchange.request_id, None)
         if question.anchor is not None:
             self._conversations.claim(question.anchor)
+            self._admission.hold(exchange)  # at once: whoever comes while this one pauses must find it busy
         return True
 
     async def _attach(self, question: Question, document: Document) -> None:

@@ -175,8 +175,8 @@ def _ask_store[T](
     state: Path | None, options: list[str] | None, work: Callable[[ConversationStore], Awaitable[T]]
 ) -> T:
     """Do something with the store that the settings name, or end with a sentence that says why it cannot be."""
-    from qwen_bridge.bridge import SystemClock
     from qwen_bridge.conversations import open_store
+    from qwen_bridge.machine import SystemClock
     from qwen_bridge.ports import StoreUnavailable
 
     chosen = dict(item.partition("=")[::2] for item in map(_option, options or []))

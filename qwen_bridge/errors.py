@@ -22,6 +22,7 @@
     │   ├── TokensExhausted      429  qwen_token_limit         (Qwen's allowance per minute)
     │   ├── TooManyStreams           429  qwen_parallel_limit
     │   ├── QueueFull                429  queue_full               (the bridge's own queue; Qwen was not asked)
+    │   ├── QueueTimeout             429  queue_timeout            (the same, after a long wait)
     │   ├── ChatBusy                 409  qwen_chat_busy
     │   ├── ParentRefused            502  qwen_parent_refused      (recovered: new chat)
     │   ├── ChatGone                 502  qwen_chat_gone           (recovered: new chat)
@@ -190,6 +191,13 @@ class QueueFull(QwenError):
     status = 429
     type = "rate_limit_error"
     code = "queue_full"
+    should_retry = True
+
+
+class QueueTimeout(QwenError):
+    status = 429
+    type = "rate_limit_error"
+    code = "queue_timeout"
     should_retry = True
 
 

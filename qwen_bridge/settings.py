@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from qwen_bridge.setting_values import (
+    LOOPBACK,
     Aliases,
     Folder,
     HeaderLine,
@@ -121,6 +122,12 @@ class Settings(BaseSettings):
     account_streams: int = Field(
         2, ge=0, description="Answers at once on one Qwen account, which bears about two; 0 for no limit."
     )
+    spacing: float | None = Field(
+        None,
+        ge=0,
+        description="Least time from one question to the next on one account. If not set: 1 for the real site, which "
+        "punishes bursts, and 0 for an `upstream` on this machine, which is a simulator.",
+    )
     queue_limit: int = Field(100, ge=0, description="Requests that may wait for their turn on one account.")
     queue_timeout: float = Field(120.0, gt=0, description="Longest wait for a turn on the account.")
     keepalive: float = Field(15.0, gt=0, description="Silence after which a waiting client gets an SSE comment.")
@@ -175,6 +182,17 @@ class Settings(BaseSettings):
         if self.store == "redis" and self.redis_url is None:
             raise ValueError("redis_url: must be set for store = redis, like redis://127.0.0.1:6379/0")
         return self
+
+    @property
+    def pause(self) -> float:
+        """Seconds from one question to the next on one account.
+
+        Sources say that three to four keep an account unpunished (protocol notes, section 6). An agent waits for its
+        answers anyway, mostly for longer than that, so one second costs it nothing and still spreads every burst.
+        """
+        if self.spacing is not None:
+            return self.spacing
+        return 0.0 if self.upstream_host in LOOPBACK else 1.0
 
     @property
     def upstream_host(self) -> str:

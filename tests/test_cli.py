@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from qwen_bridge.bridge import SystemClock
 from qwen_bridge.cli import app
 from qwen_bridge.conversations import DATABASE
+from qwen_bridge.machine import SystemClock
 from qwen_bridge.ports import Anchor
 from qwen_bridge.store.sqlite import SQLiteStore
 from tests.harness.ports import FixedClock

@@ -25,13 +25,28 @@ from tests.harness.shared import DATA, needs_shared
 FLOOR = {"messages", "events", "stage", "ports", "errors"}
 SIBLINGS = {"surfaces", "conversation", "qwen", "toolcalls", "recovery"}
 BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
+PARTS_OF_BRIDGE = {"admission", "catalog", "conversations", "machine", "tidying"}
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
-    "cli": FRONT | {"simulator", "demo", "conversations", "ports", "toolcalls"},  # the last to show that room alone
+    "cli": FRONT
+    | {"simulator", "demo", "machine", "conversations", "ports", "toolcalls"},  # the last to show that room alone
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
     "proxy": {"bridge", "exchange", "observe", "settings", "errors"},
-    "bridge": {"catalog", "conversations", "tidying", "upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
+    "bridge": {
+        "admission",
+        "machine",
+        "catalog",
+        "conversations",
+        "tidying",
+        "upstream",
+        "store",
+        "exchange",
+        "settings",
+    }
+    | BELOW_EXCHANGE,
+    "machine": {"ports"},
+    "admission": {"exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that lets requests go on
     "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
     "conversations": {"store", "exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that remembers
     "tidying": {"upstream"} | BELOW_EXCHANGE,  # the part of `bridge` that clears away
@@ -50,7 +65,19 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Only these await, open, sleep, read a clock or draw a random number. Everything else is pure.
 EFFECTFUL = (
-    *("upstream", "store", "bridge", "catalog", "conversations", "tidying", "proxy", "cli", "demo"),
+    *(
+        "upstream",
+        "store",
+        "bridge",
+        "admission",
+        "machine",
+        "catalog",
+        "conversations",
+        "tidying",
+        "proxy",
+        "cli",
+        "demo",
+    ),
     # and what was cut out of the server: its connections, the pace of its answers, its certificate
     *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
 )

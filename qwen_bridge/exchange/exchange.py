@@ -67,6 +67,8 @@ class Exchange:
         """What was decided about each of the failures."""
         self.told: BridgeError | None = None
         """The error that the client was told, in whatever form."""
+        self.standing = ""
+        """Its place in the queue, or how long it had one, for the client; empty when it never waited."""
         self._surface = surface
         self._terms = terms
         self._shown = _Shown.NOTHING
@@ -123,7 +125,8 @@ class Exchange:
         if self._qwen.seconds(now) >= limit:
             return self.failed(QwenTimeout(f"Qwen said nothing for {limit:g} seconds. Try again."))
         if self._client.seconds(now) >= self._terms.keepalive and self.question.request.stream:
-            return self._tell(KEEP_ALIVE, _Shown.HEAD)
+            waiting = self.standing.startswith("queued")
+            return self._tell(comment(self.standing) if waiting else KEEP_ALIVE, _Shown.HEAD)
         return ()
 
     def held(self) -> None:
@@ -266,7 +269,8 @@ class Exchange:
         return (("content-type", self._surface.content_type(self.question.request)), *more, *self._identity())
 
     def _identity(self) -> Headers:
-        return (("x-request-id", self.request_id), ("x-qwen-bridge-conversation", self.question.route))
+        queue = (("x-qwen-bridge-queue", self.standing),) if self.standing else ()
+        return (("x-request-id", self.request_id), ("x-qwen-bridge-conversation", self.question.route), *queue)
 
     def _estimate(self) -> Usage:
         """Tokens when Qwen counted none: a quarter of the bytes asked and of the characters answered.

@@ -88,6 +88,11 @@ class Question:
         """Whether its chat is deleted once it is answered: nothing is remembered of it then."""
 
     @property
+    def opening(self) -> str:
+        """The key of the conversation's first message: the same for all its turns; empty without one."""
+        return self._keys[0] if self._keys else ""
+
+    @property
     def lookups(self) -> list[str]:
         """The keys whose anchors would help, deepest first."""
         return candidates(self.request, self._keys)

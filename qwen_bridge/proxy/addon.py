@@ -94,6 +94,12 @@ class BridgeAddon:
             if handler.client is client:
                 handler.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(STREAMS_PER_CLIENT))
 
+    @fail_closed
+    def client_disconnected(self, client: Client) -> None:
+        for turn in self._turns.values():
+            if turn.client is client:
+                turn.bridge.wake(turn.request_id)  # its stream cannot hear of it while it waits in a hook
+
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         try:
             self._next_layer(nextlayer)

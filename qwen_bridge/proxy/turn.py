@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import structlog
 from mitmproxy import http
+from mitmproxy.connection import Client
 from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
 
@@ -30,8 +31,8 @@ log = structlog.get_logger("qwen_bridge")
 type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tick"]
 """What can happen to an exchange: the methods of `Exchange` that return effects."""
 
-QUEUE_POLL = 0.2
-"""Seconds between two looks at whether a waiting request may go. Nothing can wake a stream from outside."""
+CHAT_POLL = 0.2
+"""Seconds between two looks at whether a busy chat is free. Nothing can wake a stream from outside."""
 
 type Order = Ask | Sequence[Effect]
 
@@ -69,7 +70,11 @@ class Desk:
             # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
             log.exception("a request could not be judged and is not forwarded")
             claimed = True
-        return self.new_turn() if claimed else None
+        if not claimed:
+            return None
+        turn = self.new_turn()
+        turn.client = context.client
+        return turn
 
 
 class Turn:
@@ -78,6 +83,7 @@ class Turn:
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
         self.request_id = bridge.request_id()
+        self.client: Client | None = None
         self.call: Call | None = None
         self.exchange: Exchange | None = None
         self.capture = Capture()
@@ -182,23 +188,23 @@ class Turn:
                 return opened
             self.exchange = opened
         try:
-            if not self._admitted(self.exchange):
-                return [Again(QUEUE_POLL)]
+            if not await self._admitted(self.exchange):
+                return [Again(0.0)]
             ask = await self.bridge.ask(self.exchange)
         except BridgeError as error:
             return self.exchange.failed(error)
         if ask is None:
-            return [Again(QUEUE_POLL)]
+            return [Again(CHAT_POLL)]
         self._asks += 1
         self._bytes_up += len(ask.body)
         return ask
 
-    def _admitted(self, exchange: Exchange) -> bool:
+    async def _admitted(self, exchange: Exchange) -> bool:
         """Whether the account has room; the time until then is the time in the queue."""
-        admitted = self.bridge.admit(exchange)
-        if not admitted and self._queued_since is None:
+        if self._queued_since is None:
             self._queued_since = self.bridge.now()
-        elif admitted and self._queued_since is not None:
+        admitted = await self.bridge.admit(exchange)
+        if admitted:
             self._queued += self.bridge.now() - self._queued_since
             self._queued_since = None
         return admitted

@@ -178,7 +178,7 @@ class Clients(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_running(self) -> None:
         """No chat is held by an answer that is over."""
-        assert not self._bridge._pacer.busy("nobody")
+        assert not self._bridge._admission._pacer.busy("nobody")
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def waiting(proxy: Proxy) -> int:
     """How many requests have a place in a queue."""
     bridge = addon_of(proxy)._bridge
     assert bridge is not None
-    return sum(len(account.waiting) for account in bridge._pacer._accounts.values())
+    return sum(len(account.waiting) for account in bridge._admission._pacer._accounts.values())
 
 
 async def test_everybody_is_answered_and_qwen_never_sees_more_than_two(simulator: Simulator, tmp_path: Path) -> None:

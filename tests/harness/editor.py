@@ -92,8 +92,8 @@ class Editor:
         exchange = await self._bridge.open(call, self._bridge.request_id())
         assert isinstance(exchange, Exchange)
         try:
-            while not self._bridge.admit(exchange):  # noqa: ASYNC110  (as the proxy does: nothing wakes a stream)
-                await asyncio.sleep(POLL)
+            while not await self._bridge.admit(exchange):
+                pass
             told = await driven(self._bridge, exchange, self._upstream)
         except BridgeError as error:  # it may not even ask
             told = Told()

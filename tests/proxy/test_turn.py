@@ -14,11 +14,12 @@ from mitmproxy.options import Options
 from mitmproxy.test import taddons
 from mitmproxy.test.tflow import tflow
 
+from qwen_bridge import admission
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, End
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.guard import Guard, crash
-from qwen_bridge.proxy.turn import QUEUE_POLL, Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from tests.harness.ports import CountedIds, FixedClock
@@ -102,8 +103,9 @@ async def test_without_a_call_there_is_an_error() -> None:
     assert status(turn.order()) == 500
 
 
-async def test_a_turn_that_has_to_wait_says_so() -> None:
+async def test_a_turn_that_has_to_wait_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The account bears one answer: the second turn is told to come again, until the first is over for good."""
+    monkeypatch.setattr(admission, "LOOK", 0.001)
     shared = bridge(account_streams=1)
     first, second = Turn(shared), Turn(shared)
     for turn in (first, second):
@@ -216,14 +218,15 @@ async def test_a_bug_of_ours_is_a_fact() -> None:
     assert facts.faults == (("bridge_internal_error", "give_up"),)
 
 
-async def test_the_time_in_the_queue_is_measured() -> None:
+async def test_the_time_in_the_queue_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs from the first look that finds the account full to the one that finds room."""
+    monkeypatch.setattr(admission, "LOOK", 0.001)
     shared = bridge(account_streams=1)
     first, second = Turn(shared), Turn(shared)
     first.call = second.call = call()
     await first.advance()
     await second.advance()
-    assert second.order() == [Again(QUEUE_POLL)]
+    assert second.order() == [Again(0.0)]
     shared._clock.time += 7  # type: ignore[attr-defined]
     first.over_for_good()
     await second.advance()
