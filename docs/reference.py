@@ -1,8 +1,7 @@
 """Writes the two guides that are tables of the code: `scripts/docs` calls it, `tests/test_docs.py` holds it.
 
 `settings.md` comes from `Settings`, `faults.md` from the error tree, the recovery rules and the registry of Qwen's
-refusals. What stands here by hand is one sentence of advice per error, because the code has its words at the place
-where each error is raised.
+refusals. The sentence of advice per error stands in `qwen_bridge/observe/advice.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from qwen_bridge import errors
 from qwen_bridge.errors import BridgeError
+from qwen_bridge.observe.advice import ADVICE
 from qwen_bridge.qwen.faults import FAULTS
 from qwen_bridge.qwen.refusal import Refusal
 from qwen_bridge.recovery.policy import RULES
@@ -107,39 +107,6 @@ decides. The sentence is what the client reads (here as for status 502); Qwen's 
 | known as | code | message |
 |---|---|---|
 """
-
-ADVICE = {
-    "invalid_request": "The request is not what the API takes; `param` names the field.",
-    "unsupported_parameter": "OpenAI knows this value, a web chat cannot do it; `param` names the field.",
-    "empty_array": "A list that needs an entry is empty.",
-    "unknown_url": "The path is not served; the message says what is.",
-    "method_not_allowed": "The path is served, with another method.",
-    "model_not_found": "Qwen has no model of this name. `GET /v1/models` lists them; `model_aliases` adds names.",
-    "request_too_large": "The request, or Qwen's idea of it, is too large. Send less at once.",
-    "context_length_exceeded": "The message is too large for Qwen, and no file was taken. Shorten the history.",
-    "missing_qwen_credentials": "The bridge has no complete session; the message names what to set.",
-    "expired_qwen_credentials": "The session is over. Sign in at Qwen and give the bridge the new values.",
-    "qwen_account_pending": "The Qwen account has not been confirmed yet.",
-    "qwen_challenge": "Qwen's firewall wants to see a person. Pass its check in the browser, wait, do not hurry.",
-    "qwen_quota_exceeded": "The account has used up what it may have. Wait, or use another account.",
-    "qwen_token_limit": "Qwen has no tokens left for a moment. Wait a minute, or use another model.",
-    "qwen_parallel_limit": "Too much at once on one account. Send fewer requests side by side.",
-    "queue_full": "Too many requests wait for this account (`queue_limit`). Qwen was not asked.",
-    "queue_timeout": "The request waited for its turn longer than `queue_timeout`. Qwen was not asked.",
-    "qwen_chat_busy": "An earlier answer of this chat is still being written.",
-    "qwen_parent_refused": "Qwen does not know the message that this turn follows, and a new chat failed as well.",
-    "qwen_chat_gone": "Qwen no longer has the chat, and a new one failed as well.",
-    "content_filter": "Qwen's inspection rejected the request or the answer.",
-    "qwen_empty_answer": "Qwen sent an answer without a word. It may be too long a message, or a moment's trouble.",
-    "qwen_refused": "Qwen refused for another reason; its words are in the message.",
-    "qwen_unreachable": "No connection to Qwen could be made. Look at the network, and at `upstream`.",
-    "qwen_connection_lost": "The connection ended before Qwen answered.",
-    "qwen_answer_cut_off": "The connection ended in the middle of the answer.",
-    "qwen_answer_unreadable": "What came is not Qwen's protocol. If it stays so, the site has changed.",
-    "qwen_timeout": "Qwen took longer than `first_byte_timeout`, or paused longer than `idle_timeout`.",
-    "bridge_internal_error": "A bug in the bridge. Nothing was forwarded. Please report it with the log.",
-}
-"""Error code → what it means to the reader."""
 
 
 def settings() -> str:

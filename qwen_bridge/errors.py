@@ -10,6 +10,8 @@
     │   ├── UnknownRoute             404  unknown_url
     │   ├── MethodNotAllowed         405  method_not_allowed
     │   ├── UnknownModel             404  model_not_found
+    │   ├── ForeignSite              403  cross_site_refused      (a web page asks; no such request is served)
+    │   ├── ForeignHost              403  host_refused            (called by a name that may be a stranger's)
     │   ├── RequestTooLarge          413  request_too_large
     │   └── ContextTooLong           400  context_length_exceeded
     ├── CredentialError              the bridge may not speak to Qwen for this client
@@ -120,6 +122,18 @@ class MethodNotAllowed(RequestError):
 class UnknownModel(RequestError):
     status = 404
     code = "model_not_found"
+
+
+class ForeignSite(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "cross_site_refused"
+
+
+class ForeignHost(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "host_refused"
 
 
 class RequestTooLarge(RequestError):

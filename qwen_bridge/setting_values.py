@@ -8,6 +8,7 @@ is possible and never repeats the value: it may be a secret.
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from pydantic_settings import NoDecode
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Hosts that are this machine by name alone."""
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[^\s/?#@:\[\]*]+)(?::\d{1,5})?")
 
 
 def _words(value: str) -> list[str]:
@@ -33,6 +36,15 @@ def _lower_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
         # One that never matches would let prompts and keys pass to it.
         raise ValueError("must be names of hosts, like api.openai.com, without scheme, port or path")
     return hosts
+
+
+def _web_origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    origins = tuple(origin.strip().lower().rstrip("/") for origin in value)
+    if any(origin != "null" and not _ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError(
+            "must be origins of web pages, like https://chat.example.com or http://localhost:3000, or null"
+        )
+    return origins
 
 
 def _split_aliases(value: object) -> object:
@@ -87,6 +99,9 @@ UpstreamAddress = Annotated[str, AfterValidator(_safe_upstream)]
 
 HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_lower_hosts)]
 """Names of hosts, in lower case; written with commas between them."""
+
+WebOrigins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_web_origins)]
+"""Origins of web pages as a browser writes them, `scheme://host[:port]` or `null`; written with commas between them."""
 
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_aliases)]
 """Name → name; written as `name=name` with commas between them."""

@@ -35,6 +35,7 @@ from qwen_bridge.setting_values import (
     SecretLine,
     StoreKind,
     UpstreamAddress,
+    WebOrigins,
 )
 
 ENVIRONMENT = "QWEN_"
@@ -59,6 +60,16 @@ class Settings(BaseSettings):
     openai_hosts: HostNames = Field(
         ("api.openai.com",),
         description="Hosts whose traffic is answered by the bridge when a client comes through the proxy.",
+    )
+    hosts: HostNames = Field(
+        (),
+        description="More names under which clients call the bridge, such as `bridge.example.com`. Addresses and names "
+        "without a dot need not be listed.",
+    )
+    web_origins: WebOrigins = Field(
+        (),
+        description="Web pages that may use the API, by their origin, such as `http://localhost:3000`. All others are "
+        "refused: a page could spend your Qwen account.",
     )
     token: SecretLine = Field(None, description="The `token` cookie of your Qwen session.")
     cookies: SecretLine = Field(None, description="The whole Cookie header of your Qwen session; best copied whole.")

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from docs import reference
 from qwen_bridge.cli import app
+from qwen_bridge.observe.advice import ADVICE
 from qwen_bridge.settings import Settings
 from qwen_bridge.simulator.server import Simulator
 from tests.bench.bench import parser
@@ -99,7 +100,7 @@ def test_tables_are_those_of_the_code(name: str, text: Callable[[], str]) -> Non
 
 def test_every_error_has_its_advice() -> None:
     """The tree of errors is read whole, and no sentence is left over for one that is gone."""
-    assert [error.code for error in reference.leaves()] == list(reference.ADVICE)
+    assert [error.code for error in reference.leaves()] == list(ADVICE)
 
 
 def test_readme_is_short() -> None:

@@ -15,6 +15,7 @@ from qwen_bridge.setting_values import (
     SecretLine,
     StoreKind,
     UpstreamAddress,
+    WebOrigins,
 )
 
 
@@ -30,6 +31,7 @@ def read(kind: Any, value: object) -> Any:
         (HostNames, "API.openai.com., gateway.example ,", ("api.openai.com", "gateway.example")),
         (HostNames, "", ()),
         (HostNames, ("Gateway.example",), ("gateway.example",)),
+        (WebOrigins, "HTTP://localhost:3000/, null", ("http://localhost:3000", "null")),
         (Aliases, "fast = qwen3-coder-plus, a=b=c,", {"fast": "qwen3-coder-plus", "a": "b=c"}),
         (Aliases, {"fast": "qwen3-max"}, {"fast": "qwen3-max"}),
         (HeaderLine, " Mozilla/5.0\n", "Mozilla/5.0"),
@@ -53,6 +55,9 @@ def test_a_value_means_one_thing_however_it_was_written(kind: Any, given: object
         (UpstreamAddress, "https://me:pw@chat.qwen.ai", "must be scheme, host and port only"),
         (UpstreamAddress, "http://chat.qwen.ai", "must use https"),
         (HostNames, "https://api.openai.com/v1", "must be names of hosts"),
+        (WebOrigins, "localhost:4321", "must be origins of web pages"),
+        (WebOrigins, "https://*.example.com", "must be origins of web pages"),
+        (WebOrigins, "https://example.com/page", "must be origins of web pages"),
         (Aliases, "lonely", "must be name=model pairs"),
         (HeaderLine, "a\r\nHost: b", "must be one line"),
         (SecretLine, "a\x7fb", "must be one line"),

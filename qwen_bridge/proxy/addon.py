@@ -31,6 +31,7 @@ from qwen_bridge.observe.logs import configure
 from qwen_bridge.observe.metrics import PrometheusMetrics
 from qwen_bridge.observe.turns import count
 from qwen_bridge.observe.version import bridge_version
+from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
@@ -221,7 +222,7 @@ class BridgeAddon:
             self._retired.add(self._bridge)
         self._bridge = bridge
         tick = min(1.0, settings.keepalive / 4, settings.first_byte_timeout / 4, settings.idle_timeout / 4)
-        self._desk = Desk(Guard(settings), self._turns, lambda: Turn(bridge), max(tick, 0.02))
+        self._desk = Desk(Guard(settings), Door.of(settings), self._turns, lambda: Turn(bridge), max(tick, 0.02))
         self._close_unused()
 
     def _present_desk(self) -> Desk:

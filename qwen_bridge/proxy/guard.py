@@ -46,11 +46,15 @@ class Guard:
         """
         if request.method == "CONNECT":
             return False
+        return self.is_own(context, request) or self._any_openai(_names(context, request))
+
+    def is_own(self, context: Context, request: http.Request) -> bool:
+        """Whether a request came to the proxy as to a server, and not as a call to another host."""
         # An explicit proxy gets absolute URLs; a bare path means that the proxy itself was meant.
         inside_tunnel = context.server.address is not None
         if isinstance(context.client.proxy_mode, ReverseMode) or not (request.host or inside_tunnel):
             return True
-        return _is_to_itself(context.client, request) or self._any_openai(_names(context, request))
+        return _is_to_itself(context.client, request)
 
     def must_not_pass(self, flow: http.HTTPFlow) -> bool:
         """Whether a flow that no stream of ours has claimed has to be stopped.

@@ -68,9 +68,9 @@ def aim(request: http.Request, ask: Ask, upstream: str) -> None:
     request.trailers = None
 
 
-def head_of(begin: Begin, framing: Framing) -> http.Response:
-    """A response without its body, framed for the client."""
-    fields = encoded(begin.headers)
+def head_of(begin: Begin, framing: Framing, more: Headers = ()) -> http.Response:
+    """A response without its body, framed for the client, with `more` headers."""
+    fields = encoded((*begin.headers, *more))
     framed = begin.status == HTTPStatus.NO_CONTENT or any(name == b"content-length" for name, _ in fields)
     if framing.chunked and not framed:
         fields.append((b"transfer-encoding", b"chunked"))

@@ -295,7 +295,8 @@ class BridgeStream(HttpStream):
                     yield from self._end()
 
     def _begin(self, begin: Begin) -> Commands:
-        self.flow.response = head_of(begin, self._framing)
+        permission = self.turn.permission() if self.turn is not None else ()
+        self.flow.response = head_of(begin, self._framing, permission)
         yield HttpResponseHeadersHook(self.flow)
         yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, False), self.context.client)
 

@@ -19,11 +19,12 @@ from mitmproxy.proxy.context import Context
 
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import BridgeError
-from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget
+from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.observe.turns import TurnFacts
 from qwen_bridge.proxy.capture import Capture
+from qwen_bridge.proxy.door import ANYBODY, Door, Visit, Visitor
 from qwen_bridge.proxy.guard import Guard, crash
 
 log = structlog.get_logger("qwen_bridge")
@@ -58,32 +59,37 @@ class Desk:
     """What the streams of one configuration share. `turns` is the addon's: flow id → turn, while the flow lives."""
 
     guard: Guard
+    door: Door
     turns: dict[str, Turn]
     new_turn: Callable[[], Turn]
     tick: float
 
     def turn_for(self, context: Context, request: http.Request) -> Turn | None:
         """A new turn for a request that is the bridge's to answer, None for any other."""
+        visit = None
         try:
-            claimed = self.guard.claims(context, request)
+            if not self.guard.claims(context, request):
+                return None
+            visit = Visit(self.door, Visitor.of(context, request, own=self.guard.is_own(context, request)))
         except Exception:
             # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
             log.exception("a request could not be judged and is not forwarded")
-            claimed = True
-        if not claimed:
-            return None
         turn = self.new_turn()
-        turn.client = context.client
+        turn.client, turn.visit = context.client, visit
         return turn
 
 
 class Turn:
-    """One client request on its way through the proxy. `call` is set once the request is complete."""
+    """One client request on its way through the proxy.
+
+    `call` is set once the request is complete; `visit` is None for a request that could not be judged.
+    """
 
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
         self.request_id = bridge.request_id()
         self.client: Client | None = None
+        self.visit: Visit | None = ANYBODY
         self.call: Call | None = None
         self.exchange: Exchange | None = None
         self.capture = Capture()
@@ -136,6 +142,10 @@ class Turn:
             return refusal(error, (("x-request-id", self.request_id),))
         return self.exchange.refuse(error)
 
+    def permission(self) -> Headers:
+        """What the head of the answer says besides, to a web page that may read it."""
+        return self.visit.permission(self.call.headers) if self.visit is not None and self.call is not None else ()
+
     def left(self) -> None:
         """The client has gone."""
         self._gone = True
@@ -178,9 +188,10 @@ class Turn:
 
     async def _next(self) -> Order:
         if self.exchange is None:
-            if self.call is None:
+            if self.call is None or self.visit is None:
                 return self.crashed()
             try:
+                self.visit.check()
                 opened = await self.bridge.open(self.call, self.request_id)
             except BridgeError as error:
                 return self.refuse(error)

@@ -17,6 +17,7 @@ from mitmproxy import http
 from qwen_bridge.bridge import Bridge
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.addon import BridgeAddon
+from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.turn import Turn
 from qwen_bridge.simulator.server import Simulator
@@ -134,6 +135,9 @@ HOOKS: list[tuple[type, str]] = [
 ]
 INNER: list[tuple[type, str]] = [
     (Guard, "claims"),
+    (Guard, "is_own"),
+    (Door, "admit"),
+    (Door, "permission"),
     (Guard, "must_not_pass"),
     (Guard, "tunnels"),
     (Guard, "may_connect"),

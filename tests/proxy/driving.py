@@ -21,6 +21,7 @@ from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from qwen_bridge.bridge import Bridge
+from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.stream import BridgeStream
@@ -172,7 +173,7 @@ class Bridged(Drive):
         client = OneChat(self.settings.upstream, self.clock, ids)
         self.bridge = Bridge(self.settings, MemoryStore(self.clock), client, self.clock, ids)
         self.turns: dict[str, Turn] = {}
-        self.desk = Desk(Guard(self.settings), self.turns, lambda: Turn(self.bridge), 0.5)
+        self.desk = Desk(Guard(self.settings), Door.of(self.settings), self.turns, lambda: Turn(self.bridge), 0.5)
         super().__init__(options, self._make, alpn)
 
     def _make(self, context: Context) -> HttpLayer:

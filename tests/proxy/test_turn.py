@@ -18,6 +18,7 @@ from qwen_bridge import admission
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, End
 from qwen_bridge.exchange.exchange import Exchange
+from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard, crash
 from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.settings import Settings
@@ -254,7 +255,7 @@ async def test_the_first_word_is_measured_once() -> None:
 async def test_the_desk_makes_turns_for_what_is_ours() -> None:
     """A base URL gets a turn, somebody else's request none."""
     shared = bridge()
-    desk = Desk(Guard(Settings.load()), {}, lambda: Turn(shared), 1.0)
+    desk = Desk(Guard(Settings.load()), Door.of(Settings.load()), {}, lambda: Turn(shared), 1.0)
     assert isinstance(desk.turn_for(context(), request("", host="bridge")), Turn)
     assert desk.turn_for(context(), request("example.com")) is None
 
@@ -263,7 +264,7 @@ async def test_what_cannot_be_judged_is_ours(monkeypatch: pytest.MonkeyPatch) ->
     """A guard that fails must not let a request through to where it was meant for."""
     monkeypatch.setattr(Guard, "claims", bang)
     shared = bridge()
-    desk = Desk(Guard(Settings.load()), {}, lambda: Turn(shared), 1.0)
+    desk = Desk(Guard(Settings.load()), Door.of(Settings.load()), {}, lambda: Turn(shared), 1.0)
     assert isinstance(desk.turn_for(context(), request("example.com")), Turn)
 
 
