@@ -129,8 +129,8 @@ def one_by_one(name: str, arguments: Arguments) -> list[dict[str, Any]]:
 def cut_in_its_value(name: str, arguments: Arguments) -> list[dict[str, Any]]:
     """Cut in the middle of the last value, though the end of the answer says nothing of it."""
     whole = coder(name, arguments)
-    last = list(arguments.values())[-1]
-    return [*said(whole[: whole.rindex(last) + len(last) // 2]), *said(whole)]
+    value = whole.index(">", whole.rindex("<parameter=")) + 1
+    return [*said(whole[: (value + whole.rindex("</parameter>")) // 2]), *said(whole)]
 
 
 def cut_json(name: str, arguments: Arguments) -> list[dict[str, Any]]:
