@@ -200,6 +200,9 @@ class Bridge:
         """
         question = exchange.question
         self._credentials.require(self._clock.now())
+        if exchange.abandoned is not None:
+            abandoned, exchange.abandoned = exchange.abandoned, None
+            await self._tidier.stopped(abandoned)
         if question.plan is None and not await self._decide(exchange):
             exchange.held()
             return None

@@ -30,6 +30,7 @@
     │   ├── ChatGone                 502  qwen_chat_gone           (recovered: new chat)
     │   ├── ContentRejected          400  content_filter
     │   ├── EmptyAnswer              502  qwen_empty_answer
+    │   ├── ToolsIntercepted         502  qwen_tools_intercepted   (the site took the model's calls for its own, twice)
     │   └── QwenRefused              502  qwen_refused             (anything else, with Qwen's words)
     ├── WireError                    the connection to Qwen failed
     │   ├── QwenUnreachable          502  qwen_unreachable         (before any request byte was read)
@@ -237,6 +238,10 @@ class ContentRejected(QwenError):
 
 class EmptyAnswer(QwenError):
     code = "qwen_empty_answer"
+
+
+class ToolsIntercepted(QwenError):
+    code = "qwen_tools_intercepted"
 
 
 class QwenRefused(QwenError):

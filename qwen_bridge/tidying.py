@@ -36,6 +36,10 @@ class Tidier:
         """End an answer that nobody wants, so that its chat is free."""
         self._later(self._client.stop(self._credentials, started.chat_id, started.response_id))
 
+    async def stopped(self, started: ResponseStarted) -> None:
+        """End an answer that nobody wants, and return when its chat is free for the next question."""
+        await self._quietly(self._client.stop(self._credentials, started.chat_id, started.response_id))
+
     def delete(self, chat_id: str) -> None:
         """Delete a chat. What may still be said there ends with it."""
         self._later(self._client.delete_chats(self._credentials, [chat_id]))

@@ -74,6 +74,11 @@ class AnswerAccumulator:
                 assert_never(event)
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a word of text or a call; reasoning is none."""
+        return bool(self.text_length or self._calls)
+
+    @property
     def reason(self) -> FinishReason | None:
         """How the answer ended; None while it runs and after a failure."""
         return self._ending.reason if isinstance(self._ending, ResponseEnded) else None

@@ -11,15 +11,16 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from qwen_bridge.conversation.answer import AnswerAccumulator
-from qwen_bridge.errors import BridgeError, ChatGone, EmptyAnswer, ParentRefused, QwenTimeout
-from qwen_bridge.events import ResponseEnded, ResponseFailed, ResponseStarted, StreamEvent, Usage, UsageReported
+from qwen_bridge.errors import BridgeError, ChatGone, ParentRefused, QwenTimeout
+from qwen_bridge.events import ResponseEnded, ResponseFailed, ResponseStarted, StreamEvent
 from qwen_bridge.exchange.attempt import Attempt
 from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget, Headers
 from qwen_bridge.exchange.question import Question
+from qwen_bridge.exchange.repetition import Cause, cause_at_end
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.exchange.silence import Silence
-from qwen_bridge.exchange.tooling import report_of
+from qwen_bridge.exchange.telling import Kept, Telling
+from qwen_bridge.exchange.tooling import intercepted, nothing_said, withheld
 from qwen_bridge.recovery.policy import Decision, GiveUp, Progress, RecoveryPolicy, RestartChat, Retry
 from qwen_bridge.sse.encoder import comment
 from qwen_bridge.surfaces.surface import AnswerHead, Surface
@@ -69,13 +70,21 @@ class Exchange:
         """The error that the client was told, in whatever form."""
         self.standing = ""
         """Its place in the queue, or how long it had one, for the client; empty when it never waited."""
+        self.repeated: Cause | None = None
+        """Why the bridge asked for the answer once more; None when it did not."""
+        self.reports: list[Report] = []
+        """What became of the calls of an answer that was asked for once more."""
+        self.abandoned: ResponseStarted | None = None
+        """An answer that Qwen still writes and that nobody wants: it is to be stopped before the next question."""
         self._surface = surface
         self._terms = terms
         self._shown = _Shown.NOTHING
         self._waited = 0.0
         self._restarted = False
+        self._first: Kept | None = None
         self._qwen = Silence()
         self._client = Silence()
+        self._encoder = surface.encoder(head, question.request)
         self._start_attempt()
 
     # -- what happened upstream -------------------------------------------------------------------------------------
@@ -113,7 +122,9 @@ class Exchange:
             case RestartChat():
                 return self._restart(error)
             case GiveUp(final):
-                return [*self._forget(error), *self.refuse(final)]
+                first = None if self._worded else self._first
+                told = self.refuse(final) if first is None else self._close(first)
+                return [*self._forget(error), *told]
 
     # -- time and the client ----------------------------------------------------------------------------------------
 
@@ -156,14 +167,14 @@ class Exchange:
 
         Its chat stays busy ("The chat is in progress!") until it ends by itself or is stopped.
         """
-        return self._answer.started if self._answer.reason is None else None
+        return self._telling.unfinished
 
     @property
     def outcome(self) -> str:
         """How it ended, for the log: `complete`, the code of the fault the client was told, or `left`."""
         if self.told is not None:
             return self.told.code
-        return "complete" if self._answer.reason is not None else "left"
+        return "complete" if self._telling.reason is not None else "left"
 
     @property
     def worded(self) -> bool:
@@ -173,7 +184,7 @@ class Exchange:
     @property
     def calls(self) -> Report | None:
         """What became of the tool calls of the answer; None where no tools were declared."""
-        return report_of(self._tools)
+        return self._telling.report
 
     @property
     def over(self) -> bool:
@@ -185,11 +196,11 @@ class Exchange:
     def _start_attempt(self, pause: float = 0.0) -> None:
         self._qwen.broken()
         self._pause = pause  # the wait before the attempt; Qwen is not even asked in it
-        self._tools = self.question.tooling.stage()
-        self._attempt = Attempt(self._tools)
-        self._encoder = self._surface.encoder(self.head, self.question.request)
-        self._answer = AnswerAccumulator()
-        self._counted = False
+        tools = self.question.tooling.stage()
+        self._attempt = Attempt(tools)
+        if self._shown < _Shown.WORDS:  # else it was reasoning, and a stream goes on behind it
+            self._encoder = self._surface.encoder(self.head, self.question.request)
+        self._telling = Telling(tools, self._encoder)
 
     def _restart(self, error: BridgeError) -> Sequence[Effect]:
         """The whole history goes to a new chat."""
@@ -220,35 +231,61 @@ class Exchange:
         """The hot path: events of the answer become bytes for the client."""
         if self.over:
             return ()
+        worded, telling = self._worded, self._telling
         chunks: list[bytes] = []
         for event in events:
             match event:
                 case ResponseFailed(error):
-                    return [*self._tell(b"".join(chunks), _Shown.WORDS), *self.failed(error)]
+                    words = b"".join(chunks) if worded or not withheld(telling.tools) else b""
+                    return [*self._tell(words, _Shown.WORDS), *self.failed(error)]
                 case ResponseEnded():
-                    return [*self._tell(b"".join(chunks), _Shown.WORDS), *self._ended(event)]
-                case UsageReported():
-                    self._counted = True
-            self._answer.feed(event)
-            chunks.extend(self._encoder.feed(event))
+                    return self._ended(event, b"".join(chunks), worded=worded)
+            chunks.extend(telling.take(event))
+        if not worded and self.repeated is None and intercepted(telling.tools):
+            self.abandoned = self.unfinished
+            return self._repeat(Cause.INTERCEPTED)
         return self._tell(b"".join(chunks), _Shown.WORDS)
 
-    def _ended(self, event: ResponseEnded) -> Sequence[Effect]:
-        message = self._answer.message()
-        if not (message.text or message.tool_calls):
-            return self.failed(EmptyAnswer("Qwen sent an empty answer. Ask again, or shorten the conversation."))
-        closing: list[StreamEvent] = [event] if self._counted else [UsageReported(self._estimate()), event]
-        rest = b"".join(chunk for item in closing for chunk in self._encoder.feed(item))
-        rest += b"".join(self._encoder.close())
-        self._answer.feed(event)
-        report = report_of(self._tools)
-        # A call that was not run is told to the client and not to Qwen: the next turn branches off before it.
-        whole = self._answer.complete and not (report is not None and report.withheld)
-        started = self._answer.started if whole else None
-        commit = self.question.commit(started, message) if started is not None else None
-        effects = [*([commit] if commit is not None else []), *self._last(rest), End()]
+    def _ended(self, event: ResponseEnded, pending: bytes, *, worded: bool) -> Sequence[Effect]:
+        """The answer is complete; `pending` are bytes of it that the client has not been told, `worded` as above."""
+        telling = self._telling
+        report = telling.report
+        if telling.begun:
+            telling.end(event)
+        kept = Kept(telling, pending, self._commit()) if telling.begun else None
+        if report is not None and not worded and self.repeated is None:
+            cause = cause_at_end(report, self.question.request.tool_choice)
+            if cause is not None:
+                return self._repeat(cause, kept)
+        return self.failed(nothing_said(report)) if kept is None else self._close(kept)
+
+    def _close(self, kept: Kept) -> Sequence[Effect]:
+        """A complete answer goes to the client, as far as it has not."""
+        self._telling = kept.telling
+        told = self._tell(kept.pending, _Shown.WORDS)
+        effects = [*told, *kept.commit, *self._last(kept.telling.last(self.question.request_bytes)), End()]
         self._shown = _Shown.OVER
         return effects
+
+    def _commit(self) -> Sequence[Effect]:
+        place = self._telling.place
+        commit = self.question.commit(place, self._telling.message()) if place is not None else None
+        return [] if commit is None else [commit]
+
+    @property
+    def _worded(self) -> bool:
+        """Whether the client has seen a word of this answer; reasoning is none."""
+        return self.question.request.stream and self._telling.begun
+
+    def _repeat(self, cause: Cause, kept: Kept | None = None) -> Sequence[Effect]:
+        """Ask once more for a better answer (`repetition`); `kept` is for the client if there will be none."""
+        report = self._telling.report
+        assert report is not None
+        self.repeated, self._first = cause, kept
+        self.reports.append(report)
+        self.question.repeat(cause, report)
+        self._start_attempt()
+        return [Again(0.0)]
 
     def _last(self, data: bytes) -> Sequence[Effect]:
         """The last bytes: the rest of a stream, or the one document, whose length is known now."""
@@ -271,10 +308,3 @@ class Exchange:
     def _identity(self) -> Headers:
         queue = (("x-qwen-bridge-queue", self.standing),) if self.standing else ()
         return (("x-request-id", self.request_id), ("x-qwen-bridge-conversation", self.question.route), *queue)
-
-    def _estimate(self) -> Usage:
-        """Tokens when Qwen counted none: a quarter of the bytes asked and of the characters answered.
-
-        Roo, Cline and opencode decide from these numbers when to condense; none at all would stop them doing it.
-        """
-        return Usage(prompt=self.question.request_bytes // 4 + 1, completion=self._answer.text_length // 4 + 1)

@@ -8,7 +8,7 @@ nothing is appended twice; after `restart` the whole original history goes to a 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from qwen_bridge.conversation.canonical import instructions_digest, system_half
@@ -19,6 +19,8 @@ from qwen_bridge.conversation.split import DOCUMENT_LIMIT, Document, Limits, Spl
 from qwen_bridge.errors import InternalError
 from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Ask, Commit
+from qwen_bridge.exchange.habits import Habits
+from qwen_bridge.exchange.repetition import Cause
 from qwen_bridge.exchange.tooling import Tooling
 from qwen_bridge.exchange.wording import SystemChanges, Wording
 from qwen_bridge.messages import ChatRequest, Message
@@ -26,6 +28,7 @@ from qwen_bridge.ports import Anchor, Clock, IdSource
 from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.files import ELEMENT_ALLOWANCE
 from qwen_bridge.qwen.payload import Turn, completion, completions_path
+from qwen_bridge.toolcalls.report import Report
 
 TITLE_LENGTH = 60
 """Characters of the first question that become the chat's title in Qwen's side bar."""
@@ -56,6 +59,8 @@ class Manner:
     inline_limit: int
     uploads: bool
     tool_format: Literal["auto", "hermes", "qwen_xml"]
+    habits: Habits = field(default_factory=Habits)
+    """What was learnt about the models on the way: the one thing here that changes."""
 
 
 class Question:
@@ -72,7 +77,7 @@ class Question:
         self._manner = manner
         self._clock = clock
         self._ids = ids
-        self.tooling = Tooling(request, scope.model, manner.tool_format, ids)
+        self.tooling = Tooling(request, scope.model, manner.tool_format, ids, manner.habits)
         self._keys = chain(scope, request.dialogue)
         self._instructions = instructions_digest(request)
         seen.put(system_half(self._instructions), request.instructions)
@@ -101,13 +106,19 @@ class Question:
         self, found: Mapping[str, Sequence[Anchor]], *, busy: Collection[str] = (), avoid: Collection[str] = ()
     ) -> None:
         """Choose where to continue, from what is known of `lookups`; chats in `busy` last, those in `avoid` never."""
-        self._follow(plan(self.request, self._keys, found, self._instructions, busy=busy, avoid=avoid))
+        told = self.tooling.told(self._instructions)
+        self._follow(plan(self.request, self._keys, found, told, busy=busy, avoid=avoid))
         self._chat_id = self.anchor.chat_id if self.anchor is not None else None
 
     def restart(self, reason: str) -> None:
         """Leave the node that failed: the whole original history goes to a new chat."""
         self._follow(start_over(self.request, reason))
         self._chat_id = None
+
+    def repeat(self, cause: Cause, report: Report) -> None:
+        """Put the question again, at the same place, in words that say why; see `repetition`."""
+        self.tooling.repeat(cause, report)
+        self._split = self._file = None
 
     @property
     def anchor(self) -> Anchor | None:
@@ -202,7 +213,7 @@ class Question:
             parent_id=parent,
             model=self.scope.model,
             account=self.scope.account,
-            instructions=self._instructions,
+            instructions=self.tooling.told(self._instructions, self.anchor.instructions if self.anchor else None),
             depth=len(self._keys) + 1,
             previous=self.anchor.parent_id if self.anchor is not None else "",
         )

@@ -5,20 +5,31 @@ Where a request declares no tools, or forbids them, nothing is taught and the an
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qwen_bridge.conversation.transcript import PLAIN_WORDS, Block, ToolWords
-from qwen_bridge.events import StreamEvent
-from qwen_bridge.messages import ChatRequest, Message, TextPart, ToolCall
+from qwen_bridge.conversation.canonical import instructions_digest, system_half, tools_half
+from qwen_bridge.conversation.transcript import PLAIN_WORDS, Block, ToolWords, blocks
+from qwen_bridge.errors import BridgeError, EmptyAnswer, ToolsIntercepted
+from qwen_bridge.events import StreamEvent, ToolCallDelta, ToolCallEnded, ToolCallStarted
+from qwen_bridge.exchange.earlier import EarlierAnswers
+from qwen_bridge.exchange.habits import Habits
+from qwen_bridge.exchange.repetition import Cause, Patience, demands
+from qwen_bridge.messages import ChatRequest, Message, ToolCall
 from qwen_bridge.ports import IdSource
 from qwen_bridge.stage import Stage
-from qwen_bridge.toolcalls import teach
+from qwen_bridge.toolcalls import notices, teach
 from qwen_bridge.toolcalls.extractor import ToolCallExtractor
-from qwen_bridge.toolcalls.neutralise import restore
-from qwen_bridge.toolcalls.policy import ToolSettings
+from qwen_bridge.toolcalls.policy import Reason, ToolSettings
 from qwen_bridge.toolcalls.report import Report
 from qwen_bridge.toolcalls.xml_client import described_tools
+
+NOTE = "note"
+"""Label of a part in which the bridge tells the model what became of a call."""
+
+_NAMEABLE = re.compile(r"[\w.\-:/]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +46,12 @@ class _FormWords:
 
 
 class Through:
-    """The stage that changes nothing."""
+    """The stage of a client without tools: calls that the site makes on its own are nobody's, all else passes."""
 
     __slots__ = ()
 
     def feed(self, item: StreamEvent, /) -> Sequence[StreamEvent]:
-        return (item,)
+        return () if isinstance(item, ToolCallStarted | ToolCallDelta | ToolCallEnded) else (item,)
 
     def close(self) -> Sequence[StreamEvent]:
         return ()
@@ -53,20 +64,26 @@ class Tooling:
     text; then nothing is taught but a reminder, and calls of any form become its XML.
     """
 
-    def __init__(self, request: ChatRequest, model: str, form: teach.FormSetting, ids: IdSource) -> None:
+    def __init__(
+        self, request: ChatRequest, model: str, form: teach.FormSetting, ids: IdSource, habits: Habits | None = None
+    ) -> None:
         self._request = request
-        self._form = teach.form_for(model, form)
+        self._model = model
+        self._setting = form
+        self._habits = habits or Habits()
+        self._form = self._habits.form(model, form)
         self._ids = ids
+        self._note = ""
         forbidden = request.tool_choice.mode == "none"
         self._declared = () if forbidden else request.tools
         self._described = () if request.tools else described_tools(request.instructions)
+        self._earlier = EarlierAnswers(self._declared, self._described)
 
     @property
     def text(self) -> str:
         """What a new chat, or one whose tools changed, is told of the tools; empty without any."""
         if self._declared:
-            choice, parallel = self._request.tool_choice, self._request.parallel_tool_calls
-            return teach.instructions(self._declared, self._form, choice, parallel=parallel)
+            return teach.instructions(self._declared, self._form, self._request.tool_choice)
         return teach.xml_example(self._described[0]) if self._described else ""
 
     @property
@@ -74,41 +91,113 @@ class Tooling:
         """How calls and results of the history are worded: in the taught form, or plainly where nothing is taught."""
         return _FormWords(self._form) if self._declared else PLAIN_WORDS
 
-    def remind(self, parts: Sequence[Block]) -> list[Block]:
-        """The parts with a line about the form at the end of the last: long contexts lose the opener of a call."""
-        line = self._reminder()
-        if not line or not parts:
+    def told(self, digest: str, anchor: str | None = None) -> str:
+        """The request's `instructions_digest` as far as the chat was told of its tools, and in which form.
+
+        `anchor` is that of the node it goes on from. Tools that are forbidden this once are not taught, and not
+        forgotten either; tools taught in the other form are other words.
+        """
+        if self._request.tools and not self._declared:
+            before = anchor or instructions_digest(replace(self._request, tools=()))
+            return system_half(digest) + tools_half(before)
+        if not self._declared or self._form == teach.form_for(self._model):
+            return digest
+        half = tools_half(digest)
+        return system_half(digest) + hashlib.sha256(f"{half} {self._form}".encode()).hexdigest()[: len(half)]
+
+    def parts(self, messages: Sequence[Message], known: Sequence[Message]) -> list[Block]:
+        """The messages as parts, `known` being those before them: old answers as the model said them, a note behind
+        each that held a call that did not run, and at the end the line that reminds of the form.
+        """
+        parts: list[Block] = []
+        before, run = list(known), list[Message]()
+        for message in messages:
+            said, withheld = self._earlier.as_said(message)
+            if said.parts or said.tool_calls or not withheld:
+                run.append(said)
+            if withheld:
+                parts += blocks(run, known=before, words=self.words)
+                parts.append(Block(NOTE, notices.withheld_before(withheld)))
+                before, run = [*before, *run], []
+        parts += blocks(run, known=before, words=self.words)
+        called = bool(known) or any(message.tool_calls for message in messages)
+        return self.remind(parts, called=called)
+
+    def remind(self, parts: Sequence[Block], *, called: bool = False) -> list[Block]:
+        """The parts with a line about the form at the end of the last: long contexts lose the opener of a call.
+
+        `called`: the chat may know of tools. Where the bridge asks again, its note stands before that line.
+        """
+        lines = [line for line in (self._note, self._reminder(called)) if line]
+        if not lines or not parts:
             return list(parts)
-        return [*parts[:-1], replace(parts[-1], text=f"{parts[-1].text}\n\n{line}")]
+        return [*parts[:-1], replace(parts[-1], text="\n\n".join([parts[-1].text, *lines]))]
 
     def stage(self) -> Stage[StreamEvent, StreamEvent]:
         """A fresh stage for one attempt's answer."""
         settings = ToolSettings(parallel=self._request.parallel_tool_calls)
         if self._declared:
-            return ToolCallExtractor(self._declared, "openai_tools", self._ids, settings)
+            reader = ToolCallExtractor(self._declared, "openai_tools", self._ids, settings)
+            waits = self._request.stream and demands(self._request.tool_choice)
+            return Patience(reader, self._request.tool_choice) if waits else reader
         if self._described:
             return ToolCallExtractor(self._described, "roo_xml", self._ids, settings)
         return Through()
 
-    def _reminder(self) -> str:
+    def repeat(self, cause: Cause, report: Report) -> None:
+        """Word the same question for its repetition; `report` is that of the answer that will not do."""
+        match cause:
+            case Cause.NOT_WHOLE:
+                last = report.withheld[-1]
+                name = last.name if _NAMEABLE.fullmatch(last.name) else ""
+                unknown = last.decision.reason is Reason.UNKNOWN_TOOL
+                self._note = notices.ask_for_declared(name) if unknown else notices.ask_again([name])
+            case Cause.NO_CALL:
+                self._note = notices.ask_for_call(self._request.tool_choice.name)
+            case Cause.INTERCEPTED if self._declared:
+                if self._setting == "auto":
+                    self._habits.intercepted(self._model, self._form)
+                self._form = teach.other_form(self._form)
+            case Cause.INTERCEPTED:
+                self._note = notices.ask_as_text()
+
+    def _reminder(self, called: bool) -> str:
+        choice = self._request.tool_choice
         if self._declared:
-            choice, parallel = self._request.tool_choice, self._request.parallel_tool_calls
-            return teach.reminder(self._form, choice, parallel=parallel)
-        return teach.xml_reminder() if self._described else ""
-
-    def as_said(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """History as the model said it, without the marks that made a mention of a tool harmless for the client."""
-        if not self._described:
-            return messages
-        names = [tool.name for tool in self._described]
-        return [_restored(message, names) if message.role == "assistant" else message for message in messages]
-
-
-def _restored(message: Message, names: Sequence[str]) -> Message:
-    parts = (TextPart(restore(p.text, names)) if isinstance(p, TextPart) else p for p in message.parts)
-    return replace(message, parts=tuple(parts))
+            return teach.reminder(self._form, choice, parallel=self._request.parallel_tool_calls)
+        if self._described:
+            return teach.xml_reminder()
+        return teach.forbidden() if self._request.tools and called else ""
 
 
 def report_of(stage: Stage[StreamEvent, StreamEvent]) -> Report | None:
     """What became of the calls of an answer; None where no tools were declared."""
-    return stage.report if isinstance(stage, ToolCallExtractor) else None
+    reader = _reader(stage)
+    return reader.report if reader is not None else None
+
+
+def intercepted(stage: Stage[StreamEvent, StreamEvent]) -> bool:
+    """Whether the site has taken a call for its own, and nothing else came that would be lost with this answer."""
+    reader = _reader(stage)
+    return reader is not None and bool(reader.report.refused) and not reader.busy and not reader.report.calls
+
+
+def withheld(stage: Stage[StreamEvent, StreamEvent]) -> bool:
+    """Whether a call was withheld: where the answer broke off in it, the sentence about it is no word of the answer."""
+    report = report_of(stage)
+    return report is not None and bool(report.withheld)
+
+
+def nothing_said(report: Report | None) -> BridgeError:
+    """The fault of an answer without a word."""
+    if report is not None and report.refused:
+        return ToolsIntercepted(
+            "Qwen's site took the tool calls of this model for its own, in every form that it was taught. Use another "
+            "Qwen model, or try again."
+        )
+    return EmptyAnswer("Qwen sent an empty answer. Ask again, or shorten the conversation.")
+
+
+def _reader(stage: Stage[StreamEvent, StreamEvent]) -> ToolCallExtractor | None:
+    inner = stage.inner if isinstance(stage, Patience) else stage
+    return inner if isinstance(inner, ToolCallExtractor) else None

@@ -14,7 +14,7 @@ from qwen_bridge.conversation.changes import changes
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.planner import ContinueChat, Plan, StartChat
 from qwen_bridge.conversation.split import Limits, Split, sent_size, split_start, split_tail
-from qwen_bridge.conversation.transcript import Block, blocks
+from qwen_bridge.conversation.transcript import Block
 from qwen_bridge.errors import InternalError, UnsupportedParameter
 from qwen_bridge.exchange.tooling import Tooling
 from qwen_bridge.messages import ChatRequest, Message, TextPart
@@ -67,13 +67,13 @@ class Wording:
         return split, max(0, whole - told)
 
     def _parts(self, messages: Sequence[Message], known: Sequence[Message]) -> list[Block]:
-        said = self._tooling.as_said(messages)
-        return self._tooling.remind(blocks(said, known=known, words=self._tooling.words))
+        return self._tooling.parts(messages, known)
 
     def _tool_news(self, plan: ContinueChat) -> str | None:
         """The tools, when the chat has seen others; they are no instruction that could be ignored."""
-        seen = tools_half(plan.anchor.instructions)
-        return None if seen == tools_half(self._instructions) else self._tooling.text
+        seen = plan.anchor.instructions
+        same = tools_half(seen) == tools_half(self._tooling.told(self._instructions, seen))
+        return None if same else self._tooling.text
 
     def _news(self, plan: ContinueChat) -> tuple[str | None, str]:
         """What the chat must hear of its instructions: all of them, or their changes, or (None and empty) nothing."""

@@ -34,6 +34,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "qwen_chat_gone": "Qwen no longer has the chat, and a new one failed as well.",
     "content_filter": "Qwen's inspection rejected the request or the answer.",
     "qwen_empty_answer": "Qwen sent an answer without a word. It may be too long a message, or a moment's trouble.",
+    "qwen_tools_intercepted": "Qwen's site took the model's tool calls for its own, in both forms that the bridge "
+    "teaches. Use another Qwen model.",
     "qwen_refused": "Qwen refused for another reason; its words are in the message.",
     "qwen_unreachable": "No connection to Qwen could be made. Look at the network, and at `upstream`.",
     "qwen_connection_lost": "The connection ended before Qwen answered.",

@@ -76,6 +76,11 @@ class ToolCallExtractor:
     def shown(self) -> bool:
         return self._outbox.shown
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is coming in, or waits for the end of the answer."""
+        return self._held is not None or self._outbox.busy
+
     def feed(self, item: StreamEvent, /) -> Sequence[StreamEvent]:
         """Take one event; return what became ready because of it. Nothing follows a terminal event."""
         if self._ended:

@@ -1,10 +1,22 @@
-"""The sentences that the bridge itself says about tool calls: to the client, and to the model."""
+"""The sentences that the bridge itself says about tool calls: to the client, and to the model.
+
+What it tells the client stands in the answer's text, so it comes back in every later history; `without_not_run` takes
+it out there, and what the model hears instead are words of the bridge and not words of its own.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from qwen_bridge.toolcalls.policy import Reason
+
+_NOT_RUN = re.compile(
+    r"(?:\A|(?<=\n))\((?:The call to (?P<name>[^\n]{1,80}?)|A tool call) (?:"
+    + "|".join(re.escape(reason.value) for reason in Reason)
+    + r") and was not run\.\)(?=\s*(?:\n|\Z))"
+)
+"""`not_run`, on a line of its own as the client was told it."""
 
 
 def not_run(name: str, reason: Reason) -> str:
@@ -13,23 +25,51 @@ def not_run(name: str, reason: Reason) -> str:
     return f"({which} {reason.value} and was not run.)"
 
 
+def without_not_run(text: str) -> tuple[str, list[str]]:
+    """An answer of the history without such sentences, and the tools that they name ("" where they name none)."""
+    if "and was not run.)" not in text:
+        return text, []
+    names = [found["name"] or "" for found in _NOT_RUN.finditer(text)]
+    return (_NOT_RUN.sub("", text).strip(), names) if names else (text, [])
+
+
 def withheld_before(names: Sequence[str]) -> str:
     """What the next message tells the model about calls of its last answer that did not run."""
-    which = ", ".join(name for name in names if name) or "a tool"
-    return f"Note: your last call to {which} was incomplete or unclear and was NOT run. Nothing was changed by it."
+    which = ", ".join(dict.fromkeys(name for name in names if name)) or "a tool"
+    return f"Your last call to {which} was incomplete or unclear and was NOT run. Nothing was changed by it."
 
 
 def ask_again(names: Sequence[str]) -> str:
     """The one repetition that the bridge asks for; it never asks to go on in the middle of a call."""
     which = next((f" to {name}" for name in reversed(names) if name), "")
     return (
-        f"Your last tool call{which} arrived incomplete and was not run. Repeat it now as one complete call, in "
-        "exactly the form described before, with every tag or brace closed. If its content is long, do it in "
-        "smaller steps. Write nothing after the call."
+        f"(You have answered this before, with a tool call{which} that arrived incomplete and was not run; nothing was "
+        "changed by it. Repeat the last tool call now as one complete call, in exactly the form described before, with "
+        "every tag or brace closed. If its content is long, do it in smaller steps. Write nothing after the call.)"
+    )
+
+
+def ask_for_declared(name: str) -> str:
+    """The one repetition where the call named a tool that does not exist here."""
+    which = f"the tool {name}, which is" if name else "a tool that is"
+    return (
+        f"(You have answered this before, with a call to {which} not available; it was not run. Answer again: use only "
+        "the tools described before, by exactly their names, or answer without a tool.)"
     )
 
 
 def ask_for_call(name: str | None) -> str:
     """The one repetition where the client requires a call and none came."""
     which = f"the tool {name}" if name else "one of the tools"
-    return f"You did not call a tool. Answer only with a call to {which}, in exactly the form described before."
+    return (
+        "(You have answered this before without calling a tool, and that answer was of no use. Answer only with a call "
+        f"to {which}, in exactly the form described before.)"
+    )
+
+
+def ask_as_text() -> str:
+    """The one repetition where the site took a call for one of its own tools, and there is no other form to teach."""
+    return (
+        "(You have answered this before, and your tool call was lost on its way. Write it as plain text, in exactly "
+        "the tags described before, and nothing after it.)"
+    )

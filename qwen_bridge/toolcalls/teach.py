@@ -62,21 +62,17 @@ def instructions(
     form: Form,
     choice: ToolChoice | None = None,
     *,
-    parallel: bool = True,
     budget: int = BUDGET,
 ) -> str:
     """The text that teaches `tools`; "" where there are none or the client forbids them.
 
-    `budget` is in characters and holds for the list of tools; names are never shortened.
+    `budget` is in characters and holds for the list of tools; names are never shortened. What holds for one reply only
+    (a call is demanded, one call at most) is no part of it, for a chat keeps this text: `reminder` says it each time.
     """
     choice = choice or ToolChoice()
     if not tools or choice.mode == "none":
         return ""
     rules = [*_RULES, _XML_RULE] if form == "qwen_xml" else list(_RULES)
-    if not parallel:
-        rules.append("Make one call per reply.")
-    if (demand := _demand(choice)) is not None:
-        rules.append(demand)
     lines = "\n".join(fitted(tools, budget))
     return "\n".join(
         (
@@ -106,6 +102,11 @@ def reminder(form: Form, choice: ToolChoice | None = None, *, parallel: bool = T
     if (demand := _demand(choice)) is not None:
         words.append(demand)
     return " ".join(words) + ")"
+
+
+def forbidden() -> str:
+    """One line for a reply without tools in a chat that knows of them."""
+    return "(Do not call a tool in this reply: answer in words.)"
 
 
 def xml_reminder() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, assert_never
 
 from qwen_bridge.conversation.canonical import instructions_digest
@@ -15,6 +15,7 @@ from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
 from qwen_bridge.exchange.effects import Again, Begin, Commit, Data, Effect, End, Forget, Headers
 from qwen_bridge.exchange.exchange import Exchange, Terms
+from qwen_bridge.exchange.habits import Habits
 from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.messages import ChatRequest, Message, TextPart
 from qwen_bridge.ports import Anchor
@@ -134,6 +135,8 @@ class Driver:
 
     def __init__(self, request: ChatRequest, terms: Terms = TERMS, manner: Manner = MANNER) -> None:
         ids = CountedIds()
+        if manner is MANNER:
+            manner = replace(MANNER, habits=Habits())  # what one test learns is no other's
         self.question = Question(request, SCOPE, manner, InstructionsBook(), FixedClock(), ids)
         self.exchange = Exchange(
             ChatCompletions(), AnswerHead("chatcmpl-1", 7, "gpt-4o"), self.question, terms, "req_1"

@@ -147,8 +147,8 @@ def _apply(context: Context, block: _Block) -> None:
         context.instructions = text
     elif label.startswith("changes to the instructions"):
         context.instructions = _changed(context.instructions, text)
-    elif label.startswith("tools"):
-        pass
+    elif label.startswith("tools") or label == "note":
+        pass  # the bridge speaks of tools, and of a call that did not run
     elif label.startswith("assistant calls the tool"):
         context.parts.append(_call(name, text))
     elif label.startswith("result of"):
