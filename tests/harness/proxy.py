@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from mitmproxy import options
+from mitmproxy import certs, options
 from mitmproxy.tools.dump import DumpMaster
 
 from qwen_bridge.proxy.addon import BridgeAddon
@@ -67,7 +70,7 @@ async def in_process(
     upstream: str, state: Path, *, mode: str = "regular", plain: Mapping[str, Any] | None = None, **chosen: Any
 ) -> AsyncIterator[Proxy]:
     """mitmproxy in the test's own event loop. `chosen` are the bridge's settings, `plain` mitmproxy's own options."""
-    confdir = state / "conf"
+    confdir = with_authority(state / "conf")
     opts = options.Options(confdir=str(confdir), listen_host=HOST, listen_port=0, mode=[mode], **(plain or {}))
     master = DumpMaster(opts, with_termlog=False, with_dumper=False)
     addon = BridgeAddon()
@@ -87,7 +90,7 @@ async def in_process(
 def mitmdump(upstream: str, state: Path, *arguments: str, **chosen: Any) -> Iterator[Proxy]:
     """`mitmdump -s addons/bridge.py` as a process of its own."""
     port = free_port()
-    confdir = state / "conf"
+    confdir = with_authority(state / "conf")
     program = Path(sys.executable).with_name("mitmdump")
     command = [str(program), "-s", str(ROOT / "addons" / "bridge.py"), "--listen-host", HOST, "-p", str(port)]
     command += ["--set", f"confdir={confdir}", *arguments]
@@ -96,6 +99,22 @@ def mitmdump(upstream: str, state: Path, *arguments: str, **chosen: Any) -> Iter
     with started(command, state / f"mitmdump-{port}.log") as process:
         wait_until_listening(port, process, state / f"mitmdump-{port}.log")
         yield Proxy(port, confdir, process=process, log=state / f"mitmdump-{port}.log")
+
+
+def with_authority(confdir: Path) -> Path:
+    """A folder for mitmproxy with a certificate authority in it, unless it has one: to make one costs more than most
+    tests, so all bridges of a process share it.
+    """
+    if not confdir.exists():
+        shutil.copytree(_authority().name, confdir)
+    return confdir
+
+
+@functools.cache
+def _authority() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="qwen-bridge-authority-")
+    certs.CertStore.from_store(folder.name, "mitmproxy", 2048)
+    return folder
 
 
 @contextlib.contextmanager
@@ -131,7 +150,8 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes], log: Path)
 
 def client(proxy: Proxy, **more: Any) -> httpx.AsyncClient:
     """A plain HTTP client for the base URL."""
-    return httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=30, **more)
+    # Plain http; a client that could do TLS would read all certificates of the world first.
+    return httpx.AsyncClient(base_url=proxy.url, trust_env=False, verify=False, timeout=30, **more)
 
 
 async def _up(master: DumpMaster, running: asyncio.Task[None]) -> None:

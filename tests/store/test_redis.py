@@ -149,6 +149,7 @@ async def test_something_that_is_no_redis(greeting: bytes | None, monkeypatch: p
             writer.write(greeting)
             writer.close()
         await reader.read()
+        writer.close()  # Python 3.12's server waits for it
 
     other = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = other.sockets[0].getsockname()[1]
