@@ -14,7 +14,7 @@ from typing import Any
 
 from lxml import etree
 
-from qwen_bridge.toolcalls.catalogue import Tool
+from qwen_bridge.toolcalls.catalogue import Tool, fold
 from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
 
 BODIES = frozenset(
@@ -30,6 +30,16 @@ BODIES = frozenset(
         "new_str",
         "old_str",
         "file_text",
+        "new_text",
+        "old_text",
+        "insert_text",
+        "contents",
+        "file_content",
+        "source_code",
+        "script",
+        "html",
+        "markdown",
+        "sql",
         "replace",
         "search",
         "command",
@@ -43,6 +53,8 @@ BODIES = frozenset(
 FILES = BODIES - frozenset(("command", "input", "search", "message", "result"))
 """Parameters whose value is a file or a part of one, even where it is one line."""
 
+_BODIES = frozenset(fold(key) for key in BODIES)
+_FILES = frozenset(fold(key) for key in FILES)
 _FIRST_NEWLINE = re.compile(r"\A\r?\n")
 _LAST_NEWLINE = re.compile(r"\r?\n\Z")
 _CDATA = re.compile(r"\A\s*<!\[CDATA\[(.*)\]\]>\s*\Z", re.DOTALL)
@@ -70,7 +82,7 @@ def from_text(tool: Tool, values: Iterable[tuple[str, str]]) -> tuple[dict[str, 
             earlier = arguments[key] if isinstance(arguments[key], list) else [arguments[key]]
             arguments[key] = [*earlier, *(value if isinstance(value, list) else [value])]
             repairs.append("param.repeated_list")
-        elif key in BODIES or "\n" in raw.strip():
+        elif is_body(key) or "\n" in raw.strip():
             repeated = True
         else:
             arguments[key] = value
@@ -84,7 +96,7 @@ def bare(key: str, raw: str, repairs: list[str]) -> str:
     if (found := _CDATA.match(value)) and "]]>" not in found[1] and "<![CDATA[" not in found[1]:
         repairs.append("value.cdata")
         return found[1]
-    if key not in BODIES and (found := _VALUE.match(value)) and "<value>" not in found[1]:
+    if not is_file(key) and (found := _VALUE.match(value)) and "<value>" not in found[1]:
         repairs.append("value.wrapper")
         return _LAST_NEWLINE.sub("", _FIRST_NEWLINE.sub("", found[1], count=1), count=1)
     return value
@@ -94,7 +106,17 @@ def ends_in_body(arguments: Mapping[str, Any]) -> bool:
     """Whether the last argument is a body: its closer, if nothing else was closed, may be part of it."""
     last = next(reversed(arguments), None) if isinstance(arguments, dict) else None
     value = arguments[last] if last is not None else None
-    return isinstance(value, str) and (last in FILES or "\n" in value)
+    return isinstance(value, str) and ("\n" in value or is_file(str(last)))
+
+
+def is_body(key: str) -> bool:
+    """Whether a parameter of this name holds code or prose."""
+    return fold(key) in _BODIES
+
+
+def is_file(key: str) -> bool:
+    """Whether a parameter of this name holds a file or a part of one."""
+    return fold(key) in _FILES
 
 
 def from_json(tool: Tool, members: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:

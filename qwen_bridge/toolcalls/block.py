@@ -21,12 +21,15 @@ class Block:
     repairs: list[str] = field(default_factory=list)
 
 
-def read_block(text: str, at: int, tool: Tool, *, wrapped: bool, closers: frozenset[str] = frozenset()) -> Block:
+def read_block(
+    text: str, at: int, tool: Tool, *, wrapped: bool, closers: frozenset[str] = frozenset(), namespaced: bool = False
+) -> Block:
     """Read parameters of `tool` from `at` on; the block ends before what is no parameter.
 
-    `wrapped` says that a wrapper was opened before the call; `closers` are words that close it beside the usual ones.
+    `wrapped` says that a wrapper was opened before the call; `closers` are words that close it beside the usual ones;
+    `namespaced` that its head stood in a namespace, so that plain tags are data where its closers are in one too.
     """
-    bounds = Boundaries(text, tool, wrapped=wrapped, closers=closers)
+    bounds = Boundaries(text, tool, wrapped=wrapped, closers=closers, namespaced=namespaced)
     block = Block(at)
     while (opener := bounds.opener(after_space(text, block.end))) is not None:
         end = value_end(bounds, opener)

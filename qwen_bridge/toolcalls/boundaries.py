@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
-from qwen_bridge.toolcalls.arguments import BODIES, kinds
+from qwen_bridge.toolcalls.arguments import is_body, kinds
 from qwen_bridge.toolcalls.catalogue import Tool, fold
 from qwen_bridge.toolcalls.openers import Opener, read_opener
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, NAMESPACE, WRAPPERS, Tag, after_space, tag_at
@@ -19,8 +19,12 @@ NAMING = frozenset(("tool_name", "function_name", "funcname", "invoke_name", "na
 """Tags that name the tool of a next call."""
 
 _ALL_CLOSED = re.compile(
-    rf"\s*(?:[<＜]\s*[/／]\s*(?P<word>{'|'.join(sorted(ARGUMENTS))})\s*[>＞]|\}}|\]\]>|\*{{1,3}}(?=[<＜]))"
+    rf"\s*(?:[<＜]\s*[/／]\s*(?P<word>{'|'.join(sorted(ARGUMENTS))})\s*[>＞]|\}}|\]\]>|\*{{1,3}}(?=[<＜]))|>(?=\s*[<＜])"
 )
+_ON_THE_LINE = re.compile(r"[ \t]*[^\s<＜{}]")
+_NAMESPACED_CLOSER = re.compile(r"(?:[<＜][ \t]*[/／][ \t]*[|｜]|＜[ \t]*[/／])[^<＜]{0,30}param")
+_STYLE = re.compile(r"[<＜][^<>＞=\n]{0,40}\s\w+\s*=")
+"""`<parameter name="KEY">`, not `<parameter=KEY>`."""
 _TORN = re.compile(r"\w{0,5}>")
 
 
@@ -42,13 +46,16 @@ FIRM = frozenset((Next.PARAMETER, Next.CALL_END, Next.TEXT_END))
 class Boundaries:
     """Answers for one call of `tool` in `text`. `given` holds the keys that were read so far."""
 
-    __slots__ = ("_closers", "_tool", "_wrapped", "given", "text")
+    __slots__ = ("_closers", "_namespaced", "_tool", "_wrapped", "given", "text")
 
-    def __init__(self, text: str, tool: Tool, *, wrapped: bool, closers: frozenset[str]) -> None:
+    def __init__(
+        self, text: str, tool: Tool, *, wrapped: bool, closers: frozenset[str], namespaced: bool = False
+    ) -> None:
         self.text = text
         self.given: list[str] = []
         self._tool = tool
         self._wrapped = wrapped
+        self._namespaced = namespaced and _NAMESPACED_CLOSER.search(text) is not None
         self._closers = closers | {tool.name} | CALLS | WRAPPERS
 
     def opener(self, at: int) -> Opener | None:
@@ -58,18 +65,27 @@ class Boundaries:
     def closes(self, tag: Tag, opener: Opener) -> bool:
         """Whether a closing tag can be the closer of `opener`'s parameter; a mangled one counts."""
         word = tag.word.casefold()
-        mangled = word.startswith("param") and word != "parameters"
+        mangled = word.startswith("param") and (opener.word is None or self._tool.key(tag.word) is None)
         if opener.word is None:
             return mangled or tag.word == opener.key
-        return tag.word == opener.word or (mangled and "parameters" not in self._tool.properties)
+        return tag.word == opener.word or mangled
 
     def ends_call(self, tag: Tag) -> bool:
         """Whether a closing tag closes the call or its wrapper."""
         return tag.word in self._closers or tag.word.casefold() in self._closers
 
     def opens_call(self, tag: Tag) -> bool:
-        """Whether an opening tag opens a call, this tool's or any other."""
-        return (tag.word.casefold() in CALLS and not tag.plain) or fold(tag.word) == fold(self._tool.name)
+        """Whether an opening tag opens a call, this tool's or any other: arguments, or a call's closer, follow."""
+        named = (tag.word.casefold() in CALLS and not tag.plain) or fold(tag.word) == fold(self._tool.name)
+        return named and self.is_structure(tag)
+
+    def is_structure(self, tag: Tag) -> bool:
+        """Whether an opening tag is more than a mention: another opener, JSON, or a call's closer follows it."""
+        at = after_space(self.text, tag.end)
+        following = tag_at(self.text, at)
+        if following is None:
+            return self.text[at : at + 1] in ("{", "")
+        return not following.closing or self.ends_call(following)
 
     def after(self, at: int, opener: Opener) -> Next:
         """What stands behind a closing tag that ends at `at`."""
@@ -79,11 +95,17 @@ class Boundaries:
         tag = tag_at(self.text, at)
         if tag is None:
             return Next.DATA
+        if tag.closing and not tag.closed and tag.end == len(self.text) and self._may_become_closer(tag):
+            return Next.TEXT_END
         if not tag.closing:
             return self._after_opener(tag, opener)
         if self.ends_call(tag):
             return self._after_call(tag)
         return Next.SAME_CLOSER if self.closes(tag, opener) else Next.DATA
+
+    def _may_become_closer(self, tag: Tag) -> bool:
+        """Whether a closing tag at which the text ends is the start of one that closes the call."""
+        return tag.namespaced or any(word.startswith(tag.word) for word in self._closers)
 
     def _behind_closers_of_all(self, at: int) -> int:
         """Go over what closes all arguments together: `</arguments>`, a brace, the end of CDATA."""
@@ -103,14 +125,15 @@ class Boundaries:
             return Next.PARAMETER if self._may_repeat(opener, current) else Next.DATA
         if opener.declared or not self._tool.properties:
             return Next.PARAMETER
-        return Next.PARAMETER if self._closes_cleanly(opener) else Next.DATA
+        alike = _STYLE.match(self.text, tag.start) or not _STYLE.match(self.text, current.at)
+        return Next.PARAMETER if alike and self._closes_cleanly(opener) else Next.DATA
 
     def _may_repeat(self, opener: Opener, current: Opener) -> bool:
         """A list comes in pieces; of a short value the last counts. A body that comes twice is no body."""
         if "array" in kinds(self._tool.schema(opener.key)):
             return True
         between = self.text[current.end : opener.at].strip()
-        return opener.key not in BODIES and current.key not in BODIES and "\n" not in between
+        return not is_body(opener.key) and not is_body(current.key) and "\n" not in between
 
     def _after_call(self, tag: Tag) -> Next:
         """`</function>` inside a wrapper ends the call for sure only where the wrapper ends or a call begins."""
@@ -131,6 +154,15 @@ class Boundaries:
             return True
         following = tag_at(self.text, at)
         return following is not None and self.ends_call(following)
+
+    def opens_behind(self, at: int) -> bool:
+        """Whether the next tag opens something."""
+        tag = tag_at(self.text, self._behind_closers_of_all(at))
+        return tag is not None and not tag.closing
+
+    def goes_on_behind(self, tag: Tag) -> bool:
+        """Whether text goes on behind a closer on its very line, as behind one that is quoted."""
+        return _ON_THE_LINE.match(self.text, tag.end) is not None
 
     def _closes_cleanly(self, opener: Opener) -> bool:
         """Whether an undeclared parameter is one: its first closer is followed by a boundary."""
@@ -154,6 +186,11 @@ class Boundaries:
         key = self._tool.key(tag.word)
         return key is not None and self.is_free(key, opener)
 
+    @property
+    def has_schema(self) -> bool:
+        """Whether the tool says which parameters it has."""
+        return bool(self._tool.properties)
+
     def requires(self, key: str) -> bool:
         return key in self._tool.required
 
@@ -165,5 +202,6 @@ class Boundaries:
         alternatives = "|".join(sorted((re.escape(word) for word in words if word), key=len, reverse=True))
         pattern = re.compile(rf"[<＜][ \t]*[/／]?[ \t]*{NAMESPACE}(?:{alternatives})")
         for found in pattern.finditer(self.text, at):
-            if (tag := tag_at(self.text, found.start())) is not None:
+            tag = tag_at(self.text, found.start())
+            if tag is not None and (tag.namespaced or not self._namespaced):
                 yield tag

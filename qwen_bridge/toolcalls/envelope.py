@@ -91,8 +91,23 @@ def _object(value: dict[str, Any], catalogue: Catalogue, *, wrapped: bool) -> En
         return _entry(name, value[arguments_key], repairs)
     if not wrapped:
         return None
-    rest = {key: one for key, one in value.items() if key != name_key and key not in _META and one is not None}
+    rest = {key: one for key, one in value.items() if key not in (name_key, *_META) and not _emptied(key, one)}
     return Entry(name, rest, (*repairs, "json.flat_arguments") if rest else repairs)
+
+
+def _emptied(key: str, value: Any) -> bool:
+    """Whether this is the `function` whose members stand here in its place."""
+    return key == "function" and value is None
+
+
+def spelled(name: str) -> str:
+    """A name as written between quotes, without JSON's escapes."""
+    if "\\" not in name:
+        return name
+    try:
+        return str(json.loads(f'"{name}"'))
+    except ValueError:
+        return name
 
 
 def _without_name(value: dict[str, Any], arguments_key: str | None, catalogue: Catalogue) -> Entry | None:

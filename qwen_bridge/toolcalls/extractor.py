@@ -37,6 +37,7 @@ from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.policy import Decision, Ending, Reason, ToolSettings, Verdict, decide
 from qwen_bridge.toolcalls.reading import Call, Reading
 from qwen_bridge.toolcalls.report import Report
+from qwen_bridge.toolcalls.ruins import unopened
 
 THINKING_MEMORY = 256 * 1024
 """Characters of thinking that are kept, for the case that the whole answer was in it."""
@@ -165,12 +166,22 @@ class ToolCallExtractor:
         reading = settled.reading
         if reading is None or (reading.fenced and not reading.last):
             return self._refuse(settled)
-        self._gate.resume()
+        self._gate.resume(call.name for call in reading.calls)
         ready: list[StreamEvent] = []
+        self._doubt()
+        lost = unopened(settled.text)
+        if not reading.whole:
+            self._outbox.doubt(lost)
         ending = Ending.FOLLOWED if cut is None or not reading.last else _ending(cut=cut)
         for call in reading.calls:
             ready += self._judge(call, reading.dialect, ending)
+        self._outbox.doubt(lost, flawed=True)
         return settled.rest, ready
+
+    def _doubt(self) -> None:
+        """Tell the calls that wait which closers came behind them."""
+        self._outbox.doubt(self._gate.take_strays(), flawed=True)
+        self._outbox.doubt(self._gate.take_dangling())
 
     def _refuse(self, settled: Settled) -> tuple[str, list[StreamEvent]]:
         """What was held is no call after all: it is text, and what is inside it is looked at again."""
@@ -193,7 +204,8 @@ class ToolCallExtractor:
             ready += self._judge(call, "native", _ending(cut=cut))
         if not cut and not self.shown and not self.report.calls and not self._outbox.busy:
             ready += self._promoted()
-        return [*ready, *self._outbox.end(self._gate.dangling)]
+        self._doubt()
+        return [*ready, *self._outbox.end()]
 
     def _promoted(self) -> list[StreamEvent]:
         """The whole answer was thinking, and it ends with one complete call: that was the answer."""

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, NAMESPACE, WRAPPERS, after_space, is_wrapper, tag_at
 
 _FENCE = re.compile(r"(?:`{3,}|~{3,})[^\n`]*\n?")
+_FENCE_END = re.compile(r"(?:`{3,}|~{3,})[ \t]*(?:\n|(?=[<＜])|\Z)")
 _CDATA = "<![CDATA["
 _BOLD = re.compile(r"\*{1,3}")
 _MARKER = re.compile(r"\[(?P<slash>/?)TOOL_CALL\]")
 _HALF_CLOSER = re.compile(rf"[<＜][ \t]*[/／]?[ \t]*{NAMESPACE}(?P<word>\w{{0,24}})[ \t]*\Z")
 _TORN_CLOSER = re.compile(r"(?:tool|call|_call|tool_call|function|parameter)[>＞]")
-_BRACKETS = re.compile(r"]]>|/>|[}\]]+?(?!>)|,(?=\s*[}\]])")
+_BRACKETS = re.compile(r"]]>|/>|[}\]]+?(?!>)|,(?=\s*[}\]{])")
 _NOTHING = re.compile(r"\s*(?:[<＜][^<>＜＞\s]{0,80})?\Z")
 _STRAY = frozenset(("think", "name", "tool", "parameter", "tool_name", "answer", "value"))
 
@@ -81,7 +82,7 @@ def read_closing(text: str, at: int, opening: Opening, own: frozenset[str]) -> C
             at = end = found.end()
             call = call or found.group() == "/>"
         elif (
-            (opening.fenced and (found := _FENCE.match(text, at)))
+            (opening.fenced and (found := _FENCE_END.match(text, at)))
             or (found := _BOLD.match(text, at))
             or (end and (found := _TORN_CLOSER.match(text, at)))
         ):

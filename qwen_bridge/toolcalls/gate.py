@@ -7,6 +7,7 @@ site's own refusal line. It gives pieces of text, of thinking, and flags, and at
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 
 from qwen_bridge.toolcalls import asides
@@ -15,6 +16,7 @@ from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.markers import Found, Markers
 from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.place import Code, Place
+from qwen_bridge.toolcalls.ruins import unopened
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS, tag_at
 
 _STOP = re.compile(r"[<＜`\n]")
@@ -51,7 +53,8 @@ class Gate:
     """Feed text in any pieces; the outcome does not depend on them."""
 
     __slots__ = (
-        "_after_call", "_called", "_catalogue", "_dangling", "_held", "_markers", "_mode", "_place", "_result_word",
+        "_after_call", "_behind", "_called", "_catalogue", "_closers", "_held", "_markers", "_mode", "_place",
+        "_result_word", "_strays",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -63,18 +66,26 @@ class Gate:
         self._after_call = False  # nothing but blanks and closers came since a call
         self._called = False  # there was a call
         self._result_word = ""
-        self._dangling: set[str] = set()
+        self._closers: frozenset[str] = _STRAY  # closers that are dropped where they follow a call
+        self._strays: list[str] = []  # words of closers that were dropped
+        self._behind: list[str] = []  # what came behind a call, outside of code spans
 
-    @property
-    def dangling(self) -> frozenset[str]:
-        """Words of closing tags that came behind a call although nothing was open."""
-        return frozenset(self._dangling)
+    def take_dangling(self) -> frozenset[str]:
+        """Words of closing tags that came since this was last asked, although nothing was open."""
+        found = unopened("".join(self._behind))
+        self._behind.clear()
+        return found
 
-    def resume(self) -> None:
-        """A call has just ended: stray closers and blanks that follow belong to it."""
-        if not self._called:
-            self._dangling.clear()
+    def resume(self, names: Iterable[str] = ()) -> None:
+        """Calls of these names have just ended: stray closers and blanks that follow belong to them."""
+        self._closers = _STRAY | {name.casefold() for name in names}
         self._after_call = self._called = True
+
+    def take_strays(self) -> frozenset[str]:
+        """Words of the closing tags directly behind a call that were dropped since this was last asked."""
+        found = frozenset(self._strays)
+        self._strays.clear()
+        return found
 
     def cut(self) -> None:
         """Nothing that follows counts: it is neither text nor call."""
@@ -91,6 +102,7 @@ class Gate:
         text, self._held = self._held + text, ""
         passed = Passed()
         if self._mode is Mode.CUT:
+            self._behind.append(text)
             return passed
         at = 0
         while at < len(text):
@@ -109,12 +121,17 @@ class Gate:
         """Go to the closing tag; what is before it is thinking."""
         found = _THINKING_END.search(text, at)
         if found is not None:
-            passed.pieces.append(Piece(Kind.THINKING, text[at : found.start()]))
+            self._thought(text[at : found.start()], passed)
             self._mode = Mode.PROSE
             return found.end(), False
         keep = 0 if final else asides.held_suffix(text[at:], asides.THINKING_CLOSERS)
-        passed.pieces.append(Piece(Kind.THINKING, text[at : len(text) - keep]))
+        self._thought(text[at : len(text) - keep], passed)
         return len(text) - keep, True
+
+    def _thought(self, text: str, passed: Passed) -> None:
+        passed.pieces.append(Piece(Kind.THINKING, text))
+        if self._called:
+            self._behind.append(text)
 
     def _prose(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
         """Go to the next stop and decide there."""
@@ -227,7 +244,7 @@ class Gate:
             if not final:
                 return _Step.STAY
         if self._place.inert:
-            return self._note_closer(text, at, final)
+            return _Step.LET_THROUGH
         for look in (self._at_thinking, self._at_result):
             if (seen := look(text, at, passed, final)) is not None:
                 return seen
@@ -257,6 +274,7 @@ class Gate:
         if not seen.closing and self._line_start():
             if self._called:
                 self._mode = Mode.CUT
+                self._behind.append(text[seen.end :])
                 return len(text)
             if self._mode is Mode.PROSE:
                 self._mode, self._result_word = Mode.RESULT, seen.word
@@ -266,27 +284,19 @@ class Gate:
         return seen.end
 
     def _at_closer(self, text: str, at: int, final: bool) -> _Step | int | None:
-        """A closer that nothing opened: dropped behind a call, noted elsewhere."""
+        """A closer that nothing opened: dropped directly behind a call, let through elsewhere."""
         tag = tag_at(text, at)
         if tag is None:
             half = text[at:].strip(" \t<＜/／") == "" and len(text) - at < _LONGEST_CLOSER
             return _Step.STAY if half and not final else None
         if not tag.closing:
             return None
-        starts = any(word.startswith(tag.word.casefold()) for word in _STRAY)
+        starts = any(word.startswith(tag.word.casefold()) for word in self._closers)
         if starts and tag.end == len(text) and not tag.closed and tag.plain:
             return _Step.STAY if not final else len(text) if self._after_call else None
-        if self._after_call and tag.word.casefold() in _STRAY and tag.closed:
+        if self._after_call and tag.word.casefold() in self._closers and tag.closed:
+            self._strays.append(tag.word)
             return tag.end
-        return self._note_closer(text, at, final)
-
-    def _note_closer(self, text: str, at: int, final: bool) -> _Step:
-        tag = tag_at(text, at)
-        near_end = len(text) - at < _LONGEST_CLOSER and not final
-        if tag is not None and tag.end == len(text) and not tag.closed and near_end:
-            return _Step.STAY
-        if tag is not None and tag.closing and self._place.code is not Code.SPAN:
-            self._dangling.add(tag.word)
         return _Step.LET_THROUGH
 
     def _pass(self, text: str, passed: Passed) -> None:
@@ -294,5 +304,7 @@ class Gate:
             return
         if self._after_call and text.strip():
             self._after_call = False
+        if self._called and self._place.code is not Code.SPAN:
+            self._behind.append(text)
         self._place.feed(text)
         passed.pieces.append(Piece(Kind.TEXT, text))

@@ -38,7 +38,7 @@ def read_headed(text: str, opening: Opening, head: Head, catalogue: Catalogue) -
     else:
         body = _read_members(text, start, tool)
     closing = read_closing(text, body.end, opening, own)
-    flaws = body.flaws | _tag_flaws(text, body, closing, opening, head)
+    flaws = body.flaws | _tag_flaws(text, body, closing, opening, head, tool)
     if flaws & {Flaw.JUNK, Flaw.MALFORMED}:
         closing = Closing(ruin_end(text, closing.end, own))
     if head.repair == "head.parameter_as_function":
@@ -124,11 +124,14 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
 def _read_tags(text: str, opening: Opening, head: Head, tool: Tool, start: int, own: frozenset[str]) -> _Body:
     """Arguments as tags, and as attributes of the head."""
     given = {tool.key(key) or key: value for key, value in head.attributes.items() if key != "name" or tool.key(key)}
-    given = {key: value for key, value in given.items() if key in tool.properties or not tool.properties}
+    any_key = not tool.properties and head.void  # what `<TOOL a="1"/>` has; `<TOOL id="1">` has parameters inside
+    given = {key: value for key, value in given.items() if key in tool.properties or any_key}
     if head.void:
         end, values, flaws, repairs = start, [], set[Flaw](), list[str]()
     else:
-        block = read_block(text, start, tool, wrapped=opening.wrapped, closers=own)
+        block = read_block(
+            text, start, tool, wrapped=opening.wrapped, closers=own, namespaced=opening.namespaced or head.namespaced
+        )
         end, values, flaws, repairs = block.end, block.values, block.flaws, block.repairs
     arguments, typed, repeated = typing_of.from_text(tool, [*given.items(), *values])
     if repeated:
@@ -136,18 +139,23 @@ def _read_tags(text: str, opening: Opening, head: Head, tool: Tool, start: int, 
     return _Body(end, arguments, flaws, [*repairs, *typed])
 
 
-def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head: Head) -> set[Flaw]:
-    rest = after_space(text, closing.end)
+def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head: Head, tool: Tool) -> set[Flaw]:
     if Flaw.VALUE_OPEN in body.flaws or Flaw.MALFORMED in body.flaws:
         return set()
+    if Flaw.VALUE_UNCLOSED in body.flaws and closing.strays:
+        return {Flaw.AMBIGUOUS}  # the closer that the value lacks stands behind the call's: it may have ended there
+    if closing.strays and tool.required and not body.arguments and not head.void:
+        return {Flaw.JUNK}  # closers of parameters, and no parameter: what is left of something else
     closed = (closing.call or head.void) and (closing.wrapper or not opening.wrapped)
     if closed or (body.json and not opening.wrapped):
         return set()
     if closing.call or head.void:
         return {Flaw.WRAPPER_OPEN}
     if nothing_follows(text, closing.end):
+        if body.json and "json.unescaped_quote" not in body.repairs:
+            return {Flaw.WRAPPER_OPEN}
         return {Flaw.CLOSER_MISSING if body.arguments else Flaw.HEAD_OPEN}
-    following = tag_at(text, rest)
+    following = tag_at(text, after_space(text, closing.end))
     if following is not None and not following.closing and body.arguments:
         return {Flaw.CLOSER_MISSING}
     return {Flaw.JUNK} if not body.json else {Flaw.CLOSER_MISSING}

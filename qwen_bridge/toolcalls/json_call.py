@@ -61,8 +61,10 @@ def _read_escaped_call(text: str, opening: Opening, catalogue: Catalogue) -> Rea
 
 def _json_flaws(text: str, read: JsonValue, closing: Closing, opening: Opening) -> set[Flaw]:
     flaws = {Flaw.REPEATED} if read.repeated_key else set()
-    if read.missing or (opening.wrapped and not closing.call):
+    if read.missing > closing.call:  # one bracket may be missing before a wrapper's closer: nothing was cut there
         flaws.add(Flaw.CLOSER_MISSING)
+    elif opening.wrapped and not closing.call:  # a string that JSON closed has ended, unless its quotes were raw
+        flaws.add(Flaw.CLOSER_MISSING if "json.unescaped_quote" in read.repairs else Flaw.WRAPPER_OPEN)
     if read.missing and nothing_follows(text, read.end) and not _only_last_brace(text, read):
         flaws.add(Flaw.VALUE_OPEN)
     if not closing.call and may_go_on(text, closing.end):

@@ -35,8 +35,8 @@ _SINGLE = re.compile(r"'[^'\\]*(?:\\.[^'\\]*)*'", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _WORD = re.compile(r"[A-Za-z_./~][\w./~:@-]*")
 _KEY_WORD = re.compile(r"[^\W\d][\w-]*")
-_NEXT_KEY = re.compile(r'\s*"[^"\\\n]{1,80}"\s*:')
-_DECOY = re.compile(r'"[^"\\\n]{1,80}\\?"\s*:')
+_NEXT_KEY = re.compile(r'\s*"(?:[^"\\\n]|\\u[0-9a-fA-F]{4}){1,80}"\s*:')
+_DECOY = re.compile(r'"(?:[^"\\\n]|\\u[0-9a-fA-F]{4}){1,80}\\?"\s*:')
 _END_OF_TEXT = re.compile(r"\s*(?:\Z|[<＜]\s*[/／])")
 _STRING_GOES_ON = re.compile(r"""[ \t]*["':\\]|[ \t]*,(?!\s*[{\[}\]])""")
 _SECOND_END = re.compile(r"""["'][\s}\]]*\}\s*(?:\Z|[<＜]\s*/)""")
@@ -194,7 +194,7 @@ class _Reader:
         for quote in re.compile(r'(?<!\\)"').finditer(self.text, after):
             if self._ends_member(quote.end()):
                 body = self.text[at + 1 : quote.start()]
-                if _DECOY.search(body) or body[:1] == '"' or body[-1:] == '"':
+                if _DECOY.search(body) or body[:1] == '"' or body[-1:] == '"' or '\\\\"' in body:
                     raise Unreadable("quotes inside a string, with more than one possible end")
                 self.repairs.append("json.unescaped_quote")
                 return self._unescaped(body), quote.end()

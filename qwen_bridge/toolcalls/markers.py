@@ -14,7 +14,7 @@ from qwen_bridge.toolcalls.catalogue import Catalogue, fold
 from qwen_bridge.toolcalls.dialects.heads import read_head
 from qwen_bridge.toolcalls.dialects.named import WORDS
 from qwen_bridge.toolcalls.envelope import ARGUMENTS as ARGUMENT_KEYS
-from qwen_bridge.toolcalls.envelope import ENVELOPES, NAMES
+from qwen_bridge.toolcalls.envelope import ENVELOPES, NAMES, spelled
 from qwen_bridge.toolcalls.tags import (
     ARGUMENTS,
     CALLS,
@@ -113,7 +113,7 @@ class Markers:
             return self._headed(text, at, final)
         if found["key"] not in NAMES or found["value"] is None:
             return Found.CALL if found["colon"] else Found.NOTHING
-        if not found["quote"] or self._catalogue.resolve(found["value"]) is None:
+        if not found["quote"] or self._catalogue.resolve(spelled(found["value"])) is None:
             return Found.NOTHING
         return self._after_name(text, found.end(), final)
 

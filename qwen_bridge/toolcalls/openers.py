@@ -18,6 +18,7 @@ _KEY_INSIDE = re.compile(r"\s*<(?:name|key)>\s*(?P<key>[^<>\n]{1,80}?)\s*</(?:na
 _KEY_FIRST = re.compile(r"\s*(?P<key>[^<>\n]{1,80}?)\s*(?:[<＜]\s*/\s*(?:parameter|name)[^<>\n]{0,12}>|(?=\n))")
 _ASSIGNED = re.compile(r"\s*(?P<key>[^\W\d][\w\-]*)[ \t]*[=:][ \t]*")
 _ARG_KEY = re.compile(r"<arg_key>\s*(?P<key>[^<>\n]{1,80}?)\s*</arg_key>\s*<arg_value>")
+_WORD = re.compile(r"[^\W\d][\w.\-]*")
 _VALUE_OPENER = re.compile(r"\s*[<＜]value[>＞]")
 
 
@@ -82,10 +83,12 @@ def _named(text: str, tag: Tag, tool: Tool) -> Opener | None:
     key = tool.key(written)
     if key is None and (first := written.split()[0]) != written and (inner := tool.key(first)) is not None:
         written, tail, key = first, written[len(first) :] + tail, inner
+    elif key is None and first != written and tail.lstrip()[:1] == "=":  # `<parameter=KEY type="string">`
+        written, tail = first, written[len(first) :] + tail
     if not tag.closed:
         return _unfinished(text, tag, found["key"], tool)
-    if key is not None and (fused := _FUSED.match(tail)) and fused["value"] and fused["value"][-1:] != "=":
-        return Opener(key, True, tag.start, tag.end, None, fused["value"], "param.fused_value")
+    if (fused := _FUSED.match(tail)) and fused["value"] and fused["value"][-1:] != "=":
+        return Opener(key or written, key is not None, tag.start, tag.end, None, fused["value"], "param.fused_value")
     value = tag.attributes().get("value", "") if tag.void else None
     repair = "" if key in (None, written) else "key.folded"
     return Opener(key or written, key is not None, tag.start, tag.end, None, value, repair)
@@ -95,7 +98,10 @@ def _unfinished(text: str, tag: Tag, written: str, tool: Tool) -> Opener | None:
     """The `>` is missing: the key is the longest declared one that the tag begins with."""
     for length in range(len(written), 0, -1):
         ends_word = length == len(written) or written[length].isspace()
-        if ends_word and (key := tool.key(written[:length])) is not None:
+        key = tool.key(written[:length]) if ends_word else None
+        if key is None and length == len(written) and not tool.properties and _WORD.fullmatch(written):
+            key = written  # any key will do
+        if key is not None:
             start = text.index(written, tag.start) + length
             start += bool(text[start : start + 1]) and text[start] in " \t:="
             return Opener(key, True, tag.start, start, repair="param.bracket_missing")

@@ -15,11 +15,12 @@ from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls import notices, write_xml
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.envelope import written
+from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.neutralise import Neutraliser
 from qwen_bridge.toolcalls.policy import Decision, Reason, ToolSettings, Verdict
-from qwen_bridge.toolcalls.reading import Call
+from qwen_bridge.toolcalls.reading import SETTLED, Call
 from qwen_bridge.toolcalls.report import CallReport, Report
-from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS
+from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, PARAMETERS, WRAPPERS
 
 type Client = Literal["openai_tools", "roo_xml"]
 
@@ -38,7 +39,9 @@ class Judged:
     @property
     def patient(self) -> bool:
         """Whether it waits for the end of the answer."""
-        return self.decision.verdict is Verdict.WITHHELD or self.call.tool is None or not self.call.tool.harmless
+        if self.decision.verdict is Verdict.WITHHELD or self.call.tool is None or not self.call.tool.harmless:
+            return True
+        return Flaw.VALUE_UNCLOSED in self.call.flaws
 
     def broken_by(self, closers: frozenset[str]) -> bool:
         """Whether closing tags that came later, and that nothing opened, may be the real end of this call."""
@@ -49,8 +52,8 @@ class Outbox:
     """Every method returns the events that are ready because of it."""
 
     __slots__ = (
-        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser", "_parameters",
-        "_queue", "_settings", "report", "shown",
+        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_names", "_neutraliser",
+        "_parameters", "_queue", "_settings", "report", "shown",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue, client: Client, ids: IdSource, settings: ToolSettings) -> None:
@@ -58,6 +61,7 @@ class Outbox:
         self._ids = ids
         self._settings = settings
         self._parameters = frozenset(key for tool in catalogue.tools.values() for key in tool.properties)
+        self._names = frozenset(catalogue.tools)
         self._neutraliser = Neutraliser(catalogue.tools if client == "roo_xml" else ())
         self._queue: list[Judged] = []
         self._blank = ""  # blanks behind a call that nothing followed yet
@@ -75,6 +79,8 @@ class Outbox:
 
     def say(self, text: str) -> list[StreamEvent]:
         """Text of the model. Blanks behind a call wait until there is something to separate from it."""
+        if text.strip():
+            self._doubt_unclosed()
         if self._called and self._client == "roo_xml" and not self._settings.text_after_call:
             return []
         if self._behind_call and not text.strip():
@@ -92,11 +98,31 @@ class Outbox:
             ready += self._send(self._queue.pop(0))
         return ready
 
-    def end(self, dangling: frozenset[str]) -> list[StreamEvent]:
-        """The answer is over: send what waited, and say what was not run. `dangling`: closers nobody opened."""
+    def doubt(self, dangling: frozenset[str], *, flawed: bool = False) -> None:
+        """Closers came that nothing opened: a call that waits, and that one of them may close, is not clear.
+
+        Behind a call that was withheld, a call may be a part of its body: then closers of any tool count. `flawed` is
+        for closers that stood directly behind a call: those of parameters matter where a call before lacked its own.
+        """
+        if flawed:
+            dangling &= self._parameters | PARAMETERS
+        foreign = bool(dangling & (self._parameters | self._names | PARAMETERS))
+        inside = False
         for judged in self._queue:
-            if judged.decision.verdict is Verdict.RELEASED and judged.broken_by(dangling):
+            released = judged.decision.verdict is Verdict.RELEASED
+            open_end = not flawed or bool(judged.call.flaws - SETTLED)
+            if released and ((open_end and judged.broken_by(dangling)) or (inside and foreign)):
                 judged.decision = Decision(Verdict.WITHHELD, Reason.UNCLEAR)
+            inside = inside or judged.decision.verdict is Verdict.WITHHELD
+
+    def _doubt_unclosed(self) -> None:
+        """Text goes on behind a call whose last value was not closed: it may be that value's."""
+        for judged in self._queue:
+            if Flaw.VALUE_UNCLOSED in judged.call.flaws and judged.decision.verdict is Verdict.RELEASED:
+                judged.decision = Decision(Verdict.WITHHELD, Reason.UNCLEAR)
+
+    def end(self) -> list[StreamEvent]:
+        """The answer is over: send what waited, and say what was not run."""
         ready = self._flushed()
         queue, self._queue = self._queue, []
         for judged in queue:

@@ -86,8 +86,11 @@ TABLE: Mapping[Flaw, Row] = {
 }
 """`INCOMPLETE` alone runs: the client refuses a missing argument in better words than the bridge has."""
 
+VISIBLY_CUT = frozenset((Flaw.CLOSER_MISSING, Flaw.INCOMPLETE))
+"""A call that lacks its closer and a required argument was cut between two of them: no tool runs on that."""
+
 TOGETHER: tuple[frozenset[Flaw], ...] = (
-    frozenset((Flaw.CLOSER_MISSING, Flaw.INCOMPLETE)),
+    VISIBLY_CUT,
     frozenset((Flaw.CLOSER_MISSING, Flaw.VALUE_UNCLOSED)),
     frozenset((Flaw.WRAPPER_OPEN, Flaw.VALUE_UNCLOSED)),
     frozenset((Flaw.WRAPPER_OPEN, Flaw.INCOMPLETE)),
@@ -139,7 +142,7 @@ def decide(call: Call, ending: Ending) -> Decision:
         return RELEASE
     flaws = call.flaws - {Flaw.BODY_LAST} if ending is Ending.FOLLOWED else call.flaws
     refused = [TABLE[flaw].reason for flaw in flaws if not TABLE[flaw].allows(harmless=harmless, ending=ending)]
-    if not harmless and any(pair <= flaws for pair in TOGETHER):
+    if flaws >= VISIBLY_CUT or (not harmless and any(pair <= flaws for pair in TOGETHER)):
         refused.append(Reason.CUT_OFF)
     if not refused:
         return RELEASE
@@ -148,4 +151,5 @@ def decide(call: Call, ending: Ending) -> Decision:
 
 
 def _closable(call: Call) -> bool:
-    return call.name in CLOSABLE and call.flaws == {Flaw.VALUE_OPEN}
+    last = next(reversed(call.arguments.values()), "") if isinstance(call.arguments, dict) else ""
+    return call.name in CLOSABLE and call.flaws == {Flaw.VALUE_OPEN} and isinstance(last, str) and bool(last.strip())

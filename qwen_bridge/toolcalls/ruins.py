@@ -6,9 +6,10 @@ Nothing here makes a call; it is for the sentence that says that one was not run
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from qwen_bridge.toolcalls.catalogue import Catalogue
-from qwen_bridge.toolcalls.tags import CALLS, WRAPPERS
+from qwen_bridge.toolcalls.tags import CALLS, WRAPPERS, tags_in
 
 _NAME_IN_RUINS = re.compile(r"""["'](?:name|tool|tool_name|function)["']\s*:\s*["']([^"'\n]{1,160})["']""")
 _WRAPPER_END = re.compile(r"[<＜]\s*[/／]\s*\w*(?:tool_?call|function_?call|tool_code|tools)\w*\s*[>＞]")
@@ -21,6 +22,20 @@ def named_in(text: str, at: int, catalogue: Catalogue) -> str:
         return ""
     named = catalogue.resolve(found[1])
     return named.tool.name if named else found[1]
+
+
+def unopened(text: str) -> frozenset[str]:
+    """Words of the closing tags in `text` that nothing in it opened: the end of something that began before it."""
+    opened: Counter[str] = Counter()
+    found: set[str] = set()
+    for tag in tags_in(text):
+        if not tag.closing:
+            opened[tag.word] += not tag.void
+        elif opened[tag.word]:
+            opened[tag.word] -= 1
+        else:
+            found.add(tag.word)
+    return frozenset(found)
 
 
 def wrapper_end(text: str, at: int) -> int:

@@ -18,7 +18,10 @@ _HARMLESS = frozenset(fold(name) for name in HARMLESS)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One case. `destructive` says that the danger lies in a tool that is not known to be harmless."""
+    """One case. `destructive` says that the danger lies in a tool that is not known to be harmless.
+
+    `group` is the first word of the category; `defect` is all of it, with the dialect.
+    """
 
     id: str
     group: str
@@ -30,6 +33,7 @@ class Outcome:
     wrong: bool = False
     false_call: bool = False
     destructive: bool = False
+    defect: str = ""
 
     @property
     def danger(self) -> bool:
@@ -102,6 +106,7 @@ def judge(case: Mapping[str, Any], result: Mapping[str, Any]) -> Outcome:
         missed=not lenient and not differs,
         wrong=differs and must_call,
         false_call=differs and not must_call,
+        defect=f"{case.get('category', '')} {case.get('protocol', '')}",
         destructive=differs and any(fold(call["name"]) not in _HARMLESS for call in (odd or got)),
     )
 
@@ -125,7 +130,7 @@ def _normal(value: Any, *, strict: bool, trims: bool, key: str = "") -> Any:
 
 
 def sums(outcomes: Iterable[Outcome], by: str) -> list[Sum]:
-    """Outcomes counted by the attribute `by` (`group` or `dialect`), largest first, and all of them as `all`."""
+    """Outcomes counted by the attribute `by` (`group`, `dialect` or `defect`), the largest first; `all` is the last."""
     groups: dict[str, list[Outcome]] = {}
     everything: list[Outcome] = []
     for outcome in outcomes:

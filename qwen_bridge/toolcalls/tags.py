@@ -7,6 +7,7 @@ namespace (`<｜DSML｜invoke …>`) are folded away here, inside the tag alone;
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 NAMESPACE = r"(?:[|｜]{1,2}[ \t]{0,8}\w{1,24}[ \t]{0,8}[|｜]{1,2}[ \t]{0,8}(?=\w)|[|｜](?=\w))?"
@@ -19,6 +20,7 @@ _TAG = re.compile(
     rf"{OPENING}(?P<word>[^\W\d][\w.\-]*)(?P<rest>[^<>＜＞\n]{{0,{LONGEST_TAG}}})(?P<end>[>＞]|(?=[<＜\n])|\Z)"
 )
 _ATTRIBUTE = re.compile(r"""([^\W\d][\w.\-]*)\s*=\s*(?:"([^"]*)"?|'([^']*)'?|[“”]([^“”]*)[“”]?|([^\s"'“”/>]+))""")
+_BRACKET = re.compile("[<＜]")
 _SPACE = re.compile(r"\s*")
 
 WRAPPERS = frozenset(
@@ -96,6 +98,13 @@ def tag_at(text: str, at: int) -> Tag | None:
         closed=bool(found["end"]),
         namespaced=len(head.strip("<＜/／ \t")) > 0 or head[0] == "＜",
     )
+
+
+def tags_in(text: str) -> Iterator[Tag]:
+    """All tags of a text, in their order."""
+    for found in _BRACKET.finditer(text):
+        if (tag := tag_at(text, found.start())) is not None:
+            yield tag
 
 
 def after_space(text: str, at: int) -> int:

@@ -18,6 +18,7 @@ from qwen_bridge.toolcalls.tags import PARAMETERS, WRAPPERS, Tag, after_space, t
 _CDATA = "<![CDATA["
 _CDATA_END = re.compile(r"\]\]>")
 _CLOSERS_ONLY = re.compile(r"(?:\s*[<＜]\s*[/／][^<>＜＞]*[>＞])*\s*")
+_STRANGE_CLOSER = re.compile(r"[<＜\[{(]\s*[/／\\]\s*(?P<word>[\w:.\-]*)[^<>\n]{0,20}[>＞\]})]\Z")
 _VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
 
 
@@ -78,7 +79,7 @@ class _Scan:
 
     __slots__ = (
         "_bounds", "_calls", "_doubled_opener", "_inner", "_loose", "_lost", "_nested", "_opener", "_rivals",
-        "_unclosed", "_weak", "_wrappers",
+        "_swallows", "_unclosed", "_weak", "_wrappers",
     )  # fmt: skip
 
     def __init__(self, bounds: Boundaries, opener: Opener) -> None:
@@ -91,6 +92,7 @@ class _Scan:
         self._lost = 0  # closers of another parameter that nothing opened: its opener was lost
         self._doubled_opener = False  # the value begins with its own opener
         self._unclosed: Opener | None = None  # the first declared parameter that opens inside the value
+        self._swallows = False  # a declared parameter that could still come opens inside of something else
         self._rivals: list[Tag] = []  # closers with a boundary behind them that the count says are not ours
         self._weak: Tag | None = None  # a closer behind which the call ends but its wrapper does not
         self._loose: Tag | None = None  # a call's closer with text behind it: data, unless nothing better comes
@@ -105,7 +107,7 @@ class _Scan:
     def _opening(self, tag: Tag) -> End | None:
         word = tag.word.casefold()
         if word in WRAPPERS:
-            self._wrappers += 1
+            self._wrappers += self._bounds.is_structure(tag)
         elif self._bounds.opens_call(tag):
             self._calls += 1
         elif (inner := self._bounds.opener(tag.start)) is not None:
@@ -117,9 +119,10 @@ class _Scan:
         return None
 
     def _parameter_inside(self, inner: Opener) -> None:
-        first = self._unclosed is None and not (self._inner or self._calls or self._nested)
-        if inner.declared and first and self._bounds.is_free(inner.key, self._opener):
-            self._unclosed = inner
+        first = self._unclosed is None and not (self._inner or self._calls or self._nested or self._rivals)
+        if inner.declared and self._bounds.is_free(inner.key, self._opener):
+            self._unclosed = inner if first else self._unclosed
+            self._swallows = self._swallows or not first
         if inner.key == self._opener.key and not self._bounds.text[self._opener.end : inner.at].strip():
             self._doubled_opener = True
         same_sort = inner.word == self._opener.word
@@ -153,9 +156,13 @@ class _Scan:
             return None
         if following is Next.SAME_CLOSER:
             return self._doubled(tag)
+        regular = tag.closed and tag.closing and tag.plain and tag.word == (self._opener.word or "parameter")
+        if following is Next.CALL_END and not regular and self._bounds.opens_behind(tag.end):
+            self._inner += 1  # a strange closer, and then another call: more likely a piece of the value
+            return None
         if following in FIRM:
-            regular = tag.closed and tag.closing and tag.plain and tag.word == (self._opener.word or "parameter")
-            return End(tag.start, tag.end, self._doubt(), "" if regular else "param.closer")
+            after = tag.end + self._bounds.text.startswith(">", tag.end)  # `</parameter>>`
+            return End(tag.start, after, self._doubt(), "" if regular else "param.closer")
         if following is Next.CALL_END_THEN_TEXT and self._weak is None:
             self._weak = tag
         else:
@@ -180,7 +187,12 @@ class _Scan:
         if self._wrappers:
             self._wrappers -= 1
             return None
-        return None if self._calls or self._nested else self._call_end(tag)
+        if self._calls or self._nested:
+            return None
+        if self._bounds.goes_on_behind(tag) or _closer_at(self._bounds, tag.end, self._opener) is not None:
+            self._loose = self._loose or tag
+            return None
+        return self._call_end(tag)
 
     def _call_closer(self, tag: Tag) -> End | None:
         if self._calls:
@@ -203,11 +215,20 @@ class _Scan:
             last = self._rivals[-1]
             alone = _CLOSERS_ONLY.fullmatch(self._bounds.text, last.end, tag.start) is not None
             doubtful = bool(self._inner or self._lost) or self._doubled_opener or not alone
+            doubtful = doubtful or len(self._rivals) > 1 or self._swallows or not self._bounds.has_schema
             return End(last.start, last.end, Flaw.AMBIGUOUS if doubtful else None, "param.nested_unbalanced")
         if self._inner or self._lost:
             return End(tag.start, tag.start, Flaw.AMBIGUOUS)
-        doubt = Flaw.AMBIGUOUS if self._doubled_opener else Flaw.VALUE_UNCLOSED
+        strange = self._doubled_opener or self._ends_in_strange_closer(tag.start) or not self._bounds.has_schema
+        strange = strange or not self._bounds.text[self._opener.end : tag.start].strip()
+        doubt = Flaw.AMBIGUOUS if strange else Flaw.VALUE_UNCLOSED
         return End(self._without_layout(tag.start), tag.start, doubt, "param.closer")
+
+    def _ends_in_strange_closer(self, at: int) -> bool:
+        """Whether the value ends with a closer of something that it did not open: its own, in other words?"""
+        value = self._bounds.text[self._opener.end : at].rstrip()
+        found = _STRANGE_CLOSER.search(value, max(0, len(value) - 100))
+        return found is not None and f"<{found['word']}" not in value
 
     def _without_layout(self, at: int) -> int:
         """The end of an unclosed value: the line that its closer should have stood on is none of it."""
@@ -221,6 +242,7 @@ class _Scan:
         line = self._bounds.text.rfind("\n", 0, opener.at) + 1
         own_line = not self._bounds.text[line : opener.at].strip() or line <= self._opener.end
         certain = (own_line or self._bounds.requires(opener.key)) and not self._doubled_opener
+        certain = certain and not self._ends_in_strange_closer(opener.at)
         start = self._without_layout(opener.at)
         return End(start, opener.at, None if certain else Flaw.AMBIGUOUS, "param.closer")
 
@@ -232,4 +254,5 @@ class _Scan:
             return End(self._rivals[-1].start, self._rivals[-1].end, Flaw.AMBIGUOUS)
         if self._loose is not None:
             return End(self._loose.start, self._loose.start, Flaw.AMBIGUOUS)
-        return End(size, size, Flaw.VALUE_OPEN)
+        closed = self._inner or self._ends_in_strange_closer(size)
+        return End(size, size, Flaw.AMBIGUOUS if closed else Flaw.VALUE_OPEN)

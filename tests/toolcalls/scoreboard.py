@@ -1,7 +1,10 @@
-"""Score a corpus of tool calls, for `scripts/toolcalls CORPUS.jsonl [--cut whole|chars|random:SEED] [--by …]`.
+"""Score tool calls, for `scripts/toolcalls CORPUS.jsonl` and `scripts/toolcalls --invent SEED COUNT`.
 
 Prints how many cases were read (lenient, strict), missed, wrong, and how many calls were dangerous, beside the
-figures published for other parsers on a corpus of which this may be a part. `--failures` lists the cases.
+figures published for other parsers on a corpus of which the given one may be a part. With `--invent` the cases are
+made from a seed: good calls in every dialect, each defect of the taxonomy, alone and in pairs, hostile bodies, cuts
+and mentions, with what the policy wants of each. `--failures` lists the cases that were not read to the byte,
+`--show` prints them, `--write` keeps the cases themselves.
 """
 
 from __future__ import annotations
@@ -9,48 +12,82 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from qwen_bridge.toolcalls.cases import parse
-from qwen_bridge.toolcalls.score import PUBLISHED, Sum, judge, sums
+from qwen_bridge.toolcalls.score import PUBLISHED, Outcome, Sum, judge, sums
+from tests.toolcalls.invented.invent import invent
 
 HEADER = (
-    f"{'':<24}{'cases':>6}{'lenient':>9}{'strict':>8}{'missed':>8}{'wrong':>7}{'false':>7}{'danger':>8}{'destr.':>8}"
+    f"{'':<36}{'cases':>6}{'lenient':>9}{'strict':>8}{'missed':>8}{'wrong':>7}{'false':>7}{'danger':>8}{'destr.':>8}"
 )
 
 
 def main() -> int:
     """Parse the command line, score, print; the exit status is 0 once a table was printed."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("corpus", type=Path)
-    arguments.add_argument("--cut", default="whole")
-    arguments.add_argument("--by", choices=("group", "dialect"), action="append")
-    arguments.add_argument("--failures", action="store_true")
-    given = arguments.parse_args()
-    cases = [json.loads(line) for line in given.corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
-    outcomes = [judge(case, parse(case, given.cut)) for case in cases]
+    given = _command_line()
+    cases = _cases(given)
+    if given.write:
+        given.write.write_text("".join(f"{json.dumps(case)}\n" for case in cases), encoding="utf-8")
+    results = [parse(case, given.cut) for case in cases]
+    outcomes = [judge(case, result) for case, result in zip(cases, results, strict=True)]
     for by in given.by or ("group", "dialect"):
         print(f"\nby {by}\n{HEADER}")
         for row in sums(outcomes, by):
             print(line(row))
-    print(f"\n{'published, % of 468':<32}{'lenient':>9}{'danger':>8}{'destr.':>8}")
+    print(f"\n{'published, % of 468':<44}{'lenient':>9}{'danger':>8}{'destr.':>8}")
     for peer in PUBLISHED:
-        print(f"{peer.name:<32}{peer.lenient:>9.1f}{peer.danger:>8.1f}{peer.destructive or '':>8}")
-    if given.failures:
-        print()
-        for outcome in outcomes:
-            if not outcome.strict:
-                kind = "wrong" if outcome.wrong else "false" if outcome.false_call else "missed"
-                what = "strict only" if outcome.lenient else kind
-                print(f"{outcome.id:<20}{outcome.group:<12}{outcome.dialect:<18}{what}")
+        print(f"{peer.name:<44}{peer.lenient:>9.1f}{peer.danger:>8.1f}{peer.destructive or '':>8}")
+    if given.failures or given.show:
+        _list(cases, results, outcomes, show=given.show)
     return 0
+
+
+def _command_line() -> argparse.Namespace:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("corpus", type=Path, nargs="?")
+    arguments.add_argument("--invent", type=int, nargs=2, metavar=("SEED", "COUNT"))
+    arguments.add_argument("--cut", default="whole")
+    arguments.add_argument("--by", choices=("group", "dialect", "defect"), action="append")
+    arguments.add_argument("--failures", action="store_true")
+    arguments.add_argument("--show", action="store_true")
+    arguments.add_argument("--write", type=Path)
+    given = arguments.parse_args()
+    if (given.corpus is None) == (given.invent is None):
+        arguments.error("give a corpus, or --invent SEED COUNT")
+    return given
+
+
+def _cases(given: argparse.Namespace) -> list[dict[str, Any]]:
+    if given.invent:
+        return list(invent(*given.invent))
+    return [json.loads(line) for line in given.corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _list(
+    cases: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],
+    outcomes: Sequence[Outcome],
+    *,
+    show: bool,
+) -> None:
+    print()
+    for case, result, outcome in zip(cases, results, outcomes, strict=True):
+        if outcome.strict:
+            continue
+        kind = "wrong" if outcome.wrong else "false" if outcome.false_call else "missed"
+        print(f"{outcome.id:<20}{outcome.defect:<52}{'strict only' if outcome.lenient else kind}")
+        if show:
+            print(f"{case['raw']}\n  wanted {json.dumps(case['expect'])}\n  came   {json.dumps(dict(result))}\n")
 
 
 def line(row: Sum) -> str:
     """One row of the table; lenient, strict and danger in per cent."""
     share = 100 / max(1, row.cases)
     return (
-        f"{row.name:<24}{row.cases:>6}{row.lenient * share:>9.1f}{row.strict * share:>8.1f}{row.missed:>8}"
+        f"{row.name:<36}{row.cases:>6}{row.lenient * share:>9.1f}{row.strict * share:>8.1f}{row.missed:>8}"
         f"{row.wrong:>7}{row.false_calls:>7}{row.danger * share:>8.1f}{row.destructive:>8}"
     )
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from qwen_bridge.toolcalls.catalogue import HARMLESS
@@ -72,8 +74,10 @@ def test_a_missing_argument_alone_is_the_clients_to_refuse() -> None:
 
 def test_free_text_for_a_person_may_be_closed() -> None:
     """The last words of a completion are shown after a natural stop, and not after a cut."""
-    assert decide(call("attempt_completion", Flaw.VALUE_OPEN), Ending.STOP).verdict is Verdict.RELEASED
-    assert decide(call("attempt_completion", Flaw.VALUE_OPEN), Ending.CUT).verdict is Verdict.WITHHELD
+    completion = replace(call("attempt_completion", Flaw.VALUE_OPEN), arguments={"result": "It is do"})
+    assert decide(completion, Ending.STOP).verdict is Verdict.RELEASED
+    assert decide(completion, Ending.CUT).verdict is Verdict.WITHHELD
+    assert decide(replace(completion, arguments={"result": " "}), Ending.STOP).verdict is Verdict.WITHHELD
 
 
 def test_no_harmless_name_writes_or_runs() -> None:
