@@ -18,7 +18,11 @@ _CALL = re.compile(r"<tool_call>\n(.*?)\n</tool_call>", re.DOTALL)
 _FUNCTION = re.compile(r"<function=([^>\n]+)>\n(.*)</function>", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([^>\n]+)>\n(.*?)\n</parameter>\n", re.DOTALL)
 _RESPONSE = re.compile(r"<tool_response>\n[^\n]*:\n(.*)\n</tool_response>", re.DOTALL)
-_REMINDER = re.compile(r"\n\n\(To use a tool, write .*\)\Z", re.DOTALL)
+_REMINDER = re.compile(
+    r"(?:\n\n\(You have answered this before[^\n]*\))?(?:\n\n\(To use a tool, write .*\))?\Z", re.DOTALL
+)
+NOT_RUN = re.compile(r"^\((?:The call to [^\n]{1,80}?|A tool call) [^\n]* and was not run\.\)[ \t]*$", re.MULTILINE)
+"""What a client is told about a call that was not whole; the model never hears it as words of its own."""
 
 
 class Key(NamedTuple):
@@ -60,8 +64,8 @@ def _undone(part: Part) -> Iterator[Part]:
     speaker, _, name = part.speaker.partition(" ")
     match speaker:
         case "assistant":
-            said = said_by(text)
-            if said.text or not said.calls:
+            said = said_by(NOT_RUN.sub("", text))
+            if said.text or not (said.calls or NOT_RUN.search(text)):
                 yield Part("assistant", said.text)
             yield from (Part(f"calls {called}", arguments) for called, arguments in said.calls)
         case "calls":

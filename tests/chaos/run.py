@@ -36,8 +36,10 @@ from tests.chaos.service import Service
 from tests.chaos.storms import Scene, rage
 from tests.harness.redis_server import PROGRAMS, RedisServer, redis_server
 
+COOLDOWN = 1.0
 CHOSEN: dict[str, Any] = {
     "account_streams": STREAMS,
+    "cooldown": COOLDOWN,
     "attempts": 5,
     "patience": 6,
     "first_byte_timeout": 3,
@@ -95,7 +97,7 @@ async def storm(seconds: float, seed: str, agents: int, folder: Path) -> Record:
             agent.over = True
         await asyncio.gather(*lives)
         stage.qwen.calm = True
-        await asyncio.sleep(3.0)  # a cool-down may be running
+        await asyncio.sleep(6 * COOLDOWN)  # an account may still rest; longer from the second time on
         await asyncio.gather(*(agent.last_turn() for agent in crowd))
         record.held_against(turn.to_json() for turn in stage.qwen.ledger.turns)
         for name, count in stage.qwen.struck.items():

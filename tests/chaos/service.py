@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.processor import processor_seconds
-from tests.harness.proxy import HOST, ROOT, free_port, settings
+from tests.harness.proxy import ROOT, settings, with_authority
+from tests.harness.sockets import HOST, free_port
 
 PATIENCE = 60.0
 """Seconds for a start, or for the end after a SIGTERM, on a machine that has other things to do."""
@@ -37,6 +38,7 @@ class Service:
         self.port = free_port()
         self.folder = folder / name
         self.folder.mkdir()
+        with_authority(self.folder / "conf")
         self._chosen = settings(upstream, self.folder, chosen)
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = asyncio.Event()
