@@ -32,8 +32,9 @@ from qwen_bridge.errors import (
     WireError,
 )
 from qwen_bridge.exchange.aside import is_aside
-from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget
-from qwen_bridge.exchange.exchange import Exchange, Terms
+from qwen_bridge.exchange.deadlines import Terms
+from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget, Stop
+from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.exchange.reply import whole
 from qwen_bridge.machine import RandomIds, SystemClock
@@ -108,6 +109,7 @@ class Bridge:
             policy=RecoveryPolicy(attempts=settings.attempts, patience=settings.patience),
             first_byte=settings.first_byte_timeout,
             idle=settings.idle_timeout,
+            total=settings.total_timeout,
             keepalive=settings.keepalive,
             jitter=random.random,  # spreads the retries of many clients; nobody gains from guessing it
         )
@@ -168,7 +170,7 @@ class Bridge:
         Raises what `Admission.admit` does, and while the session rests what Qwen said.
         """
         session, ticket = self._credentials.fingerprint, exchange.request_id
-        self._cooldown.look(session, self._clock.monotonic())
+        self._cooldown.look(session, self._clock.monotonic(), ticket)
         admitted = await self._admission.admit(exchange)
         if admitted:
             self._cooldown.check(session, ticket, self._clock.monotonic())
@@ -184,9 +186,8 @@ class Bridge:
         self._waiting_since.pop(exchange.request_id, None)
         if verdict := self._cooldown.judge(self._credentials.fingerprint, exchange, self._clock.monotonic()):
             log.warning(f"the Qwen session {verdict}")
-        started = exchange.unfinished
-        if started is not None:
-            self._tidier.stop(started)
+        if stop := exchange.unheard:
+            self._tidier.stop(stop, lambda: stop.chat_id in self._admission.busy(exchange))
         if exchange.question.passing and exchange.question.chat_id:
             exchange.question.passing = False
             self._tidier.delete(exchange.question.chat_id)
@@ -200,9 +201,6 @@ class Bridge:
         """
         question = exchange.question
         self._credentials.require(self._clock.now())
-        if exchange.abandoned is not None:
-            abandoned, exchange.abandoned = exchange.abandoned, None
-            await self._tidier.stopped(abandoned)
         if question.plan is None and not await self._decide(exchange):
             exchange.held()
             return None
@@ -220,6 +218,10 @@ class Bridge:
     async def remember(self, effect: Commit | Forget) -> None:
         """Carry out a memory effect; see `Conversations.remember`."""
         await self._conversations.remember(effect)
+
+    async def stop(self, exchange: Exchange, effect: Stop) -> None:
+        """End what Qwen may still write in the exchange's chat, unless another has taken it; see `Tidier.stopped`."""
+        await self._tidier.stopped(effect, lambda: effect.chat_id in self._admission.busy(exchange))
 
     def now(self) -> float:
         """Seconds on a clock that never jumps."""

@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     keepalive: float = Field(15.0, gt=0, description="Silence after which a waiting client gets an SSE comment.")
     first_byte_timeout: float = Field(120.0, gt=0, description="Longest wait for Qwen's answer to begin.")
     idle_timeout: float = Field(120.0, gt=0, description="Longest silence within Qwen's answer.")
+    total_timeout: float = Field(
+        1800.0, gt=0, description="Longest time for one request, with its place in the queue and every attempt."
+    )
     request_limit: int = Field(32 * 1024 * 1024, gt=0, description="Largest request taken from a client.")
     uploads: Literal["auto", "off"] = Field(
         "auto", description="Send what is too long for one message as an attached text file, or refuse it."

@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admission": {"exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that lets requests go on
     "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
     "conversations": {"store", "exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that remembers
-    "tidying": {"upstream"} | BELOW_EXCHANGE,  # the part of `bridge` that clears away
+    "tidying": {"upstream", "exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that clears away
     "upstream": {"ports", "wire", "qwen", "errors"},
     "store": {"ports", "wire", "qwen", "errors"},
     "simulator": {"ports", "wire", "qwen", "errors"},

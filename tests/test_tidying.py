@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
-from qwen_bridge.events import ResponseStarted
+from qwen_bridge.exchange.effects import Stop
+from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.ports import ChatSummary
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.tidying import Tidier
 from qwen_bridge.upstream.client import QwenClient
-from tests.harness.editor import Editor, bridge_to
+from tests.harness.editor import Editor, bridge_to, post, said
 from tests.harness.ports import CountedIds, FixedClock
 from tests.harness.sockets import free_port
 
@@ -67,11 +69,29 @@ async def test_chats_of_another_account_are_left_alone() -> None:
         await client.aclose()
 
 
+@pytest.mark.parametrize("taken", [False, True])
+async def test_what_is_written_in_a_chat_is_stopped_unless_the_chat_is_taken(taken: bool) -> None:
+    """Without an id the answer is found in the chat; one that somebody waits for is not touched."""
+    async with Simulator() as simulator, bridge_to(simulator.url) as bridge:
+        simulator.script([{"text": "word " * 500, "pace": 20}])
+        exchange = await bridge.open(post({"model": "gpt-4o", "messages": said("Hi")}), "r")
+        assert isinstance(exchange, Exchange)
+        ask = await bridge.ask(exchange)
+        assert ask is not None
+        async with (
+            httpx.AsyncClient(base_url=simulator.url, trust_env=False) as http,
+            http.stream(ask.method, ask.path, headers=dict(ask.headers), content=ask.body),
+        ):
+            chat_id = exchange.question.chat_id
+            await bridge._tidier.stopped(Stop(chat_id, ""), lambda: taken)
+            assert simulator.world.busy(chat_id) is taken
+
+
 async def test_what_cannot_be_cleared_away_is_left() -> None:
     """Qwen cannot be reached: nobody hears of it, and closing waits until it is over."""
     client = QwenClient(f"http://127.0.0.1:{free_port()}", FixedClock(), CountedIds(), False)
     tidier = Tidier(client, CREDENTIALS)
-    tidier.stop(ResponseStarted("chat", "user", "response"))
+    tidier.stop(Stop("chat", "response"), lambda: False)
     tidier.delete("chat")
     await tidier.bury([ChatSummary("chat", "m", CREDENTIALS.account, 2, 1, 0.0)])
     await tidier.aclose()

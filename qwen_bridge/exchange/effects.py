@@ -65,4 +65,15 @@ class Forget:
     whole_chat: bool
 
 
-type Effect = Begin | Data | End | Again | Commit | Forget
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Qwen may still be writing an answer in this chat that nobody will read: end it, so that the chat is free.
+
+    `response_id` is empty where Qwen has not told it: then whatever is being written there is meant.
+    """
+
+    chat_id: str
+    response_id: str
+
+
+type Effect = Begin | Data | End | Again | Commit | Forget | Stop

@@ -8,20 +8,19 @@ that it is an error event, and never an invented `finish_reason`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from qwen_bridge.errors import BridgeError, ChatGone, ParentRefused, QwenTimeout
-from qwen_bridge.events import ResponseEnded, ResponseFailed, ResponseStarted, StreamEvent
+from qwen_bridge.errors import AnswerCutOff, BridgeError, ChatBusy, ChatGone, InternalError, ParentRefused, WireError
+from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
 from qwen_bridge.exchange.attempt import Attempt
-from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget, Headers
+from qwen_bridge.exchange.deadlines import Deadlines, Terms
+from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget, Headers, Stop
 from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.repetition import Cause, cause_at_end
 from qwen_bridge.exchange.reply import refusal
-from qwen_bridge.exchange.silence import Silence
 from qwen_bridge.exchange.telling import Kept, Telling
 from qwen_bridge.exchange.tooling import intercepted, nothing_said, withheld
-from qwen_bridge.recovery.policy import Decision, GiveUp, Progress, RecoveryPolicy, RestartChat, Retry
+from qwen_bridge.recovery.policy import Decision, GiveUp, Progress, RestartChat, Retry
 from qwen_bridge.sse.encoder import comment
 from qwen_bridge.surfaces.surface import AnswerHead, Surface
 from qwen_bridge.toolcalls.report import Report
@@ -34,21 +33,6 @@ class _Shown(enum.IntEnum):
     HEAD = 1
     WORDS = 2
     OVER = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What every exchange of one configuration keeps to.
-
-    The silences are in seconds: Qwen's before its answer and within it, and ours to the client. `jitter` gives a number
-    from 0 to 1 that spreads the waits of many clients.
-    """
-
-    policy: RecoveryPolicy
-    first_byte: float
-    idle: float
-    keepalive: float
-    jitter: Callable[[], float]
 
 
 class Exchange:
@@ -74,29 +58,30 @@ class Exchange:
         """Why the bridge asked for the answer once more; None when it did not."""
         self.reports: list[Report] = []
         """What became of the calls of an answer that was asked for once more."""
-        self.abandoned: ResponseStarted | None = None
-        """An answer that Qwen still writes and that nobody wants: it is to be stopped before the next question."""
         self._surface = surface
         self._terms = terms
         self._shown = _Shown.NOTHING
         self._waited = 0.0
         self._restarted = False
         self._first: Kept | None = None
-        self._qwen = Silence()
-        self._client = Silence()
+        self._deadlines = Deadlines(terms)
         self._encoder = surface.encoder(head, question.request)
         self._start_attempt()
 
     # -- what happened upstream -------------------------------------------------------------------------------------
 
+    def sent(self) -> None:
+        """The question is on its way: from now on Qwen may be writing an answer."""
+        self._sent = True
+
     def responded(self, status: int, headers: Headers) -> Sequence[Effect]:
         """Qwen's status and headers arrived; names in lower case."""
-        self._qwen.broken()
+        self._deadlines.qwen.broken()
         return self._take(self._attempt.responded(status, headers))
 
     def feed(self, data: bytes) -> Sequence[Effect]:
         """Bytes of Qwen's body arrived."""
-        self._qwen.broken()
+        self._deadlines.qwen.broken()
         return self._take(self._attempt.feed(data))
 
     def finished(self) -> Sequence[Effect]:
@@ -117,8 +102,9 @@ class Exchange:
         match decision:
             case Retry(delay):
                 self._waited += delay
+                stop = self._stop(error)
                 self._start_attempt(pause=delay)
-                return [Again(delay)]
+                return [*stop, Again(delay)]
             case RestartChat():
                 return self._restart(error)
             case GiveUp(final):
@@ -132,17 +118,17 @@ class Exchange:
         """Some time passed; `now` is in seconds on a clock that never jumps. To be called every second or so."""
         if self.over:
             return ()
-        limit = self._pause + self._terms.first_byte if self._attempt.waiting else self._terms.idle
-        if self._qwen.seconds(now) >= limit:
-            return self.failed(QwenTimeout(f"Qwen said nothing for {limit:g} seconds. Try again."))
-        if self._client.seconds(now) >= self._terms.keepalive and self.question.request.stream:
+        late = self._deadlines.passed(now, waiting=self._attempt.waiting)
+        if late is not None:
+            return self.failed(late)
+        if self.question.request.stream and self._deadlines.client_waits(now):
             waiting = self.standing.startswith("queued")
             return self._tell(comment(self.standing) if waiting else KEEP_ALIVE, _Shown.HEAD)
         return ()
 
     def held(self) -> None:
         """The attempt waits here, not for Qwen: its silence is not counted."""
-        self._qwen.broken()
+        self._deadlines.qwen.broken()
 
     def refuse(self, error: BridgeError) -> Sequence[Effect]:
         """Tell the client no, in whatever form it can still take; there is no further attempt."""
@@ -162,12 +148,18 @@ class Exchange:
         self._shown = _Shown.OVER
 
     @property
-    def unfinished(self) -> ResponseStarted | None:
+    def unheard(self) -> Stop | None:
         """The answer that Qwen may still be writing although nobody listens; None when it said that it had ended.
 
         Its chat stays busy ("The chat is in progress!") until it ends by itself or is stopped.
         """
-        return self._telling.unfinished
+        refused = self.told is not None and not isinstance(self.told, WireError | InternalError)
+        if refused or self._telling.reason is not None:
+            return None
+        started = self._telling.unfinished
+        if started is not None:
+            return Stop(self.question.chat_id, started.response_id)
+        return Stop(self.question.chat_id, "") if self._sent else None
 
     @property
     def outcome(self) -> str:
@@ -194,8 +186,8 @@ class Exchange:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _start_attempt(self, pause: float = 0.0) -> None:
-        self._qwen.broken()
-        self._pause = pause  # the wait before the attempt; Qwen is not even asked in it
+        self._deadlines.attempt(pause)
+        self._sent = False
         tools = self.question.tooling.stage()
         self._attempt = Attempt(tools)
         if self._shown < _Shown.WORDS:  # else it was reasoning, and a stream goes on behind it
@@ -209,6 +201,19 @@ class Exchange:
         self.question.restart(error.code.removeprefix("qwen_"))
         self._start_attempt()
         return [*forget, Again(0.0)]
+
+    def _stop(self, error: BridgeError) -> list[Effect]:
+        """What may still be written in the chat, and would refuse the next attempt as busy.
+
+        Qwen has ended by itself what it calls an error. What it was asked and has not even opened may turn out to be
+        there, as a busy chat.
+        """
+        started = self._telling.unfinished
+        if isinstance(error, ChatBusy):
+            return [Stop(self.question.chat_id, "")]
+        if started is None or not isinstance(error, WireError):
+            return []
+        return [Stop(self.question.chat_id, started.response_id)]
 
     def _forget(self, error: BridgeError) -> list[Effect]:
         """A node that Qwen refused is not tried again by anybody."""
@@ -242,8 +247,8 @@ class Exchange:
                     return self._ended(event, b"".join(chunks), worded=worded)
             chunks.extend(telling.take(event))
         if not worded and self.repeated is None and intercepted(telling.tools):
-            self.abandoned = self.unfinished
-            return self._repeat(Cause.INTERCEPTED)
+            stop = self._stop(AnswerCutOff("The bridge wants no more of it."))
+            return [*stop, *self._repeat(Cause.INTERCEPTED)]
         return self._tell(b"".join(chunks), _Shown.WORDS)
 
     def _ended(self, event: ResponseEnded, pending: bytes, *, worded: bool) -> Sequence[Effect]:
@@ -296,7 +301,7 @@ class Exchange:
     def _tell(self, data: bytes, level: _Shown) -> list[Effect]:
         if not data:
             return []
-        self._client.broken()
+        self._deadlines.client.broken()
         before, self._shown = self._shown, max(self._shown, level)
         if before is _Shown.NOTHING:
             return [Begin(200, self._headers(("cache-control", "no-cache"))), Data(data)]

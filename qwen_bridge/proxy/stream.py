@@ -44,7 +44,7 @@ from mitmproxy.proxy.layers.http._hooks import (
 )
 
 from qwen_bridge.errors import InvalidRequest, QwenUnreachable, RequestTooLarge
-from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget
+from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget, Stop
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.proxy.guard import crash
 from qwen_bridge.proxy.rewrite import Framing, aim, call_of, decoded, error_response, head_of, settle_host
@@ -197,6 +197,7 @@ class BridgeStream(HttpStream):
             yield from self._hang_up(connection)
         else:
             self.context.server = self.flow.server_conn = connection
+            turn.sent()
             self.server_state = self.state_await_head
             yield SendHttp(RequestHeaders(self.stream_id, self.flow.request, False), connection)
             yield SendHttp(RequestData(self.stream_id, ask.body), connection)
@@ -283,7 +284,7 @@ class BridgeStream(HttpStream):
                     yield from self._send(chunk)
                 case Begin():
                     yield from self._begin(effect)
-                case Commit() | Forget():
+                case Commit() | Forget() | Stop():
                     assert self.turn is not None
                     self.turn.effect = effect
                     yield QwenBridgeRememberHook(self.flow)

@@ -6,6 +6,7 @@ addon leaves an order, the stream carries it out.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from mitmproxy.proxy.context import Context
 
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import BridgeError
-from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers
+from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.observe.turns import TurnFacts
@@ -75,7 +76,7 @@ class Desk:
             # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
             log.exception("a request could not be judged and is not forwarded")
         turn = self.new_turn()
-        turn.client, turn.visit = context.client, visit
+        turn.client, turn.visit, turn.look = context.client, visit, self.tick
         return turn
 
 
@@ -93,7 +94,10 @@ class Turn:
         self.call: Call | None = None
         self.exchange: Exchange | None = None
         self.capture = Capture()
-        self.effect: Commit | Forget | None = None
+        self.look = 1.0
+        """Seconds for which a stream waits in its hook: it has comments to send, and may have lost its client."""
+        self._step: asyncio.Task[Order] | None = None
+        self.effect: Commit | Forget | Stop | None = None
         self._order: Order | None = None
         self._told: BridgeError | None = None  # what was answered without an exchange
         self._gone = False
@@ -104,9 +108,21 @@ class Turn:
         self._queued_since: float | None = None
 
     async def advance(self) -> None:
-        """Find out what comes next and leave it as the order: a question to Qwen, or effects for the client."""
+        """Find out what comes next and leave it as the order: a question to Qwen, or effects for the client.
+
+        What takes long, like a chat to open or a file to upload, goes on beside the hook; the order is to come again.
+        """
         self._order = None
-        self._order = await self._next()
+        if self._step is None:
+            self._step = asyncio.get_running_loop().create_task(self._next())
+        done, _ = await asyncio.wait({self._step}, timeout=self.look)
+        if done:
+            step, self._step = self._step, None
+            self._order = step.result()
+        else:
+            if self.exchange is not None:
+                self.exchange.held()
+            self._order = [Again(0.0)]
 
     def order(self) -> Order:
         """What `advance` left; without it, whatever the reason, an error for the client."""
@@ -115,6 +131,8 @@ class Turn:
 
     def happened(self, what: Happening, *args: Any) -> Sequence[Effect]:
         """Tell the exchange what happened, by the name of its method; a bug in it becomes an error for the client."""
+        if self.exchange is None and what == "tick":
+            return ()  # it is still being found out whether there is to be one
         try:
             effects: Sequence[Effect] = getattr(self.exchange, what)(*args)
         except Exception:
@@ -125,10 +143,17 @@ class Turn:
             self._first_word = self.bridge.now()
         return effects
 
+    def sent(self) -> None:
+        """The question is on its way to Qwen."""
+        if self.exchange is not None:
+            self.exchange.sent()
+
     async def remember(self) -> None:
-        """Carry out the memory effect that the stream has left here."""
+        """Carry out the effect that the stream has left here."""
         effect, self.effect = self.effect, None
-        if effect is not None:
+        if isinstance(effect, Stop) and self.exchange is not None:
+            await self.bridge.stop(self.exchange, effect)
+        elif isinstance(effect, Commit | Forget):
             await self.bridge.remember(effect)
 
     def crashed(self) -> Sequence[Effect]:
@@ -154,6 +179,8 @@ class Turn:
 
     def over_for_good(self) -> None:
         """The flow has had its last hook: what was taken for it is given back."""
+        if self._step is not None:
+            self._step.cancel()
         if self.exchange is not None:
             self.bridge.release(self.exchange)
 

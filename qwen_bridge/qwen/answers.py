@@ -1,4 +1,4 @@
-"""Qwen's plain JSON answers to values: the id of a new chat, the models on offer."""
+"""Qwen's plain JSON answers to values: the id of a new chat, the models on offer, the answer being written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from qwen_bridge.qwen.faults import classify
-from qwen_bridge.wire.qwen import ModelInfo, ModelList, ModelMeta, NewChat
+from qwen_bridge.wire.qwen import ModelInfo, ModelList, ModelMeta, NewChat, StoredChat
 
 _ALWAYS_THINKS = 4  # `abilities.thinking` of models that refuse `thinking_enabled: false` (protocol notes, 2.2)
 
@@ -46,6 +46,20 @@ def models_of(body: bytes, status: int = 200, headers: Sequence[tuple[str, str]]
     except ValidationError:
         raise classify(status, headers, body) from None
     return tuple(_model(entry) for entry in answer.data if entry.info is None or entry.info.is_active is not False)
+
+
+def running_of(body: bytes, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> str:
+    """The id of the answer being written in a chat, by the answer of `chats/<id>`; empty when its last one is done.
+
+    Raises the `BridgeError` of any other answer.
+    """
+    try:
+        answer = StoredChat.model_validate_json(body)
+    except ValidationError:
+        raise classify(status, headers, body) from None
+    history = answer.data.chat.history
+    last = history.messages.get(history.current_id or "")
+    return history.current_id or "" if last is not None and last.role == "assistant" and not last.done else ""
 
 
 def _model(entry: ModelInfo) -> QwenModel:

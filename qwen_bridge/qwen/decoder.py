@@ -123,8 +123,9 @@ class QwenDecoder:
             return []
         if is_fault(frame):
             return self._fail(classify_frame(frame))
-        if "response.stopped" in frame:  # the answer to a stop call: somebody wanted this end
-            return self._end(ResponseEnded("stop"))
+        if "response.stopped" in frame and self._state is not _State.ANSWERED:
+            # The answer to a stop call, not ours: we hang up before. An agent would run what looks finished.
+            return self._fail(AnswerCutOff("Somebody stopped Qwen's answer before its end, in the browser perhaps."))
         ready: list[StreamEvent] = self._announce() if self._opened else []
         usage = frame.get("usage")
         if isinstance(usage, dict) and (usage.get("output_tokens") or usage.get("input_tokens")):

@@ -63,10 +63,10 @@ class CoolDown:
             self._raise(rest, now)
         rest.prober, rest.next_probe = ticket, now + min(PROBE, self._pause)
 
-    def look(self, session: str, now: float) -> None:
-        """Raise as `check` does while there is nothing to try, and let nobody through: for calls nobody waits for."""
+    def look(self, session: str, now: float, ticket: str | None = None) -> None:
+        """Raise as `check` does while there is nothing to try, and let nobody through: for those who cannot go yet."""
         rest = self._rests.get(session)
-        if rest is not None and now < rest.next_probe:
+        if rest is not None and ticket != rest.prober and now < rest.next_probe:
             self._raise(rest, now)
 
     def struck(self, session: str, error: BridgeError, now: float) -> str:

@@ -13,13 +13,14 @@ import stamina
 
 from qwen_bridge.errors import BridgeError, ConnectionLost, QwenTimeout, QwenUnreachable, WireError
 from qwen_bridge.ports import Clock, IdSource
-from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of
+from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of, running_of
 from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.faults import classify
 from qwen_bridge.qwen.payload import (
     DELETE_CHATS_PATH,
     MODELS_PATH,
     NEW_CHAT_PATH,
+    chat_path,
     delete_chats,
     new_chat,
     stop,
@@ -64,6 +65,10 @@ class QwenClient:
         body, status, headers = await self.call(credentials, "POST", stop_path(chat_id), stop(chat_id, response_id))
         if read_answer(status, headers, body).success is not True:
             raise classify(status, headers, body)
+
+    async def running(self, credentials: Credentials, chat_id: str) -> str:
+        """The id of the answer that is being written in a chat, empty when there is none."""
+        return running_of(*await self.call(credentials, "GET", chat_path(chat_id)))
 
     async def delete_chats(self, credentials: Credentials, chat_ids: Sequence[str]) -> None:
         """Delete chats of this account; those that are gone already are no error."""

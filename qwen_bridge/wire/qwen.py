@@ -62,3 +62,35 @@ class NewChat(_Answer):
 
     success: bool
     data: NewChatData
+
+
+class ChatNode(_Answer):
+    """One message of a stored chat."""
+
+    role: str = ""
+    done: bool = False
+
+
+class ChatHistory(_Answer):
+    """The tree of a stored chat."""
+
+    messages: dict[str, ChatNode] = {}
+    current_id: str | None = Field(None, alias="currentId")
+
+
+class ChatTree(_Answer):
+    """The `chat` of a stored chat."""
+
+    history: ChatHistory
+
+
+class StoredChatData(_Answer):
+    """The `data` of a stored chat."""
+
+    chat: ChatTree
+
+
+class StoredChat(_Answer):
+    """Answer of `GET /api/v2/chats/<id>`, in Qwen's second envelope."""
+
+    data: StoredChatData

@@ -13,8 +13,9 @@ from typing import Any, Literal, assert_never
 from qwen_bridge.conversation.canonical import instructions_digest
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
-from qwen_bridge.exchange.effects import Again, Begin, Commit, Data, Effect, End, Forget, Headers
-from qwen_bridge.exchange.exchange import Exchange, Terms
+from qwen_bridge.exchange.deadlines import Terms
+from qwen_bridge.exchange.effects import Again, Begin, Commit, Data, Effect, End, Forget, Headers, Stop
+from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.habits import Habits
 from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.messages import ChatRequest, Message, TextPart
@@ -31,7 +32,7 @@ CREDENTIALS = Credentials("token", "", "umid", "Mozilla/5.0")
 MANNER = Manner(ORIGIN, 117_000, "response_id", "diff", "auto", inline_limit=90_000, uploads=False, tool_format="auto")
 EVENT_STREAM: Headers = (("content-type", "text/event-stream; charset=utf-8"),)
 JSON: Headers = (("content-type", "application/json"),)
-TERMS = Terms(RecoveryPolicy(), first_byte=120.0, idle=60.0, keepalive=15.0, jitter=lambda: 0.0)
+TERMS = Terms(RecoveryPolicy(), first_byte=120.0, idle=60.0, total=1800.0, keepalive=15.0, jitter=lambda: 0.0)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Told:
     waits: list[float] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     forgotten: list[Forget] = field(default_factory=list)
+    stopped: list[Stop] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
 
     def take(self, effects: Iterable[Effect]) -> None:
@@ -99,6 +101,8 @@ class Told:
                     self.commits.append(effect)
                 case Forget():
                     self.forgotten.append(effect)
+                case Stop():
+                    self.stopped.append(effect)
                 case _:
                     assert_never(effect)
 

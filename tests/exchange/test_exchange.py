@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qwen_bridge.conversation.keys import chain, extend
 from qwen_bridge.errors import InternalError, MissingCredentials, QwenUnreachable
-from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget
+from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget, Stop
 from qwen_bridge.exchange.exchange import KEEP_ALIVE, Exchange
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from tests.conformance.invariants import check_body, check_error, check_head, check_stream
@@ -618,15 +618,59 @@ def test_an_answer_that_qwen_may_still_be_writing_is_known() -> None:
     """Whoever lets go of an exchange learns which answer to stop, and that there is none to stop behind its end."""
     driver = Driver(asking())
     driver.ask()
+    assert driver.exchange.unheard is None, "it was never asked"
+    driver.exchange.sent()
+    assert driver.exchange.unheard == Stop("new-1", ""), "whatever is written there"
     driver.exchange.responded(200, EVENT_STREAM)
-    assert driver.exchange.unfinished is None
     driver.exchange.feed(HALF)
     driver.exchange.left()
-    assert driver.exchange.unfinished is not None
-    assert driver.exchange.unfinished.response_id == frames.ANSWER
+    assert driver.exchange.unheard == Stop("new-1", frames.ANSWER)
     done = Driver(asking())
     done.play(GOOD)
-    assert done.exchange.unfinished is None
+    assert done.exchange.unheard is None
+
+
+@pytest.mark.parametrize("answer", [NO_QUOTA, EMPTY, refused("Unauthorized", "Token has expired", 401)])
+def test_what_qwen_refused_need_not_be_stopped(answer: Answer) -> None:
+    """It has said that it writes nothing."""
+    driver = Driver(asking(), replace(TERMS, policy=RecoveryPolicy(attempts=1)))
+    driver.exchange.sent()
+    driver.play(answer)
+    assert driver.exchange.unheard is None
+
+
+def test_a_broken_answer_is_stopped_before_the_next_attempt() -> None:
+    """Qwen may be writing it to its end, and would call the chat busy."""
+    opened = Answer(frames.stream(frames.created()), ending="lost")
+    told = play(opened, GOOD)
+    assert told.order[:2] == ["Stop", "Again"]
+    assert told.stopped == [Stop("new-1", frames.ANSWER)]
+    assert told.said[0]
+
+
+def test_a_busy_chat_is_freed_before_the_next_attempt() -> None:
+    """Whatever is written there is ended, before each wait; the new chat has nothing to stop."""
+    driver = Driver(asking(*HISTORY))
+    told = driver.play(CHAT_BUSY, CHAT_BUSY, CHAT_BUSY, GOOD, found=continuing(driver))
+    assert told.stopped == [Stop("old-chat", "")] * 2
+    assert told.waits == [1.0, 2.0, 0.0]
+    assert driver.asked[-1]["chat_id"] == "new-1"
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["nothing shown", "words shown"])
+def test_a_request_ends_after_the_total_time(shown: bool) -> None:
+    """However busy Qwen and the bridge are with it: 504, or an error event, and no further attempt."""
+    driver = Driver(asking(), replace(TERMS, total=100.0, keepalive=1000.0))
+    driver.ask()
+    assert not ticking(driver.exchange, 10.0, 60.0, 109.9)
+    driver.told.take(driver.exchange.responded(200, EVENT_STREAM))
+    if shown:
+        driver.told.take(driver.exchange.feed(HALF))
+    driver.told.take(driver.exchange.tick(110.0))
+    assert not judged(driver.told, stream=True)
+    assert driver.told.error["code"] == "qwen_timeout"
+    assert "100 seconds" in driver.told.error["message"]
+    assert driver.told.status == (200 if shown else 504)
 
 
 @pytest.mark.parametrize("shown", ["nothing", "head", "words"])

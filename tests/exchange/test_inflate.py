@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_bridge.errors import AnswerUnreadable
-from qwen_bridge.exchange.inflate import ContentDecoder
+from qwen_bridge.exchange.inflate import INFLATED_LIMIT, ContentDecoder
 from tests.qwen import frames
 from tests.stage_laws import check_close, check_eager, cuts, run, single_bytes
 
@@ -123,6 +124,36 @@ def test_text_behind_the_body_is_unreadable_however_it_is_cut(encoding: str) -> 
     behind = b"\xff\xff" if encoding == "deflate" else b"data: more\n\n"
     assert unpacked(encoding, [packed + behind]) is AnswerUnreadable
     assert unpacked(encoding, [packed, behind]) is AnswerUnreadable
+
+
+@pytest.mark.parametrize("encoding", [*CODINGS, "gzip, gzip", "br, zstd"])
+def test_what_swells_without_end_is_stopped_on_the_way(encoding: str) -> None:
+    """A few kilobytes that mean half a gigabyte cost a few megabytes, and are unreadable."""
+    packed = bytes(512 * 1024 * 1024)
+    for name in encoding.split(", "):
+        packed = PACKED[name][1](packed)
+    decoder = ContentDecoder(encoding)
+    tracemalloc.start()
+    with pytest.raises(AnswerUnreadable, match="swells"):
+        list(map(decoder.feed, [packed[start : start + 65_536] for start in range(0, len(packed), 65_536)]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * INFLATED_LIMIT
+
+
+@pytest.mark.parametrize("encoding", CODINGS)
+def test_a_long_answer_may_be_compressed_well(encoding: str) -> None:
+    """Frames that repeat themselves a thousand times are no attack, whatever size the pieces have."""
+    long = TEXT * 1000
+    packed = PACKED[encoding][1](long)
+    assert unpacked(encoding, [packed[start : start + 500] for start in range(0, len(packed), 500)]) == long
+
+
+def test_many_encodings_upon_one_another_are_refused() -> None:
+    """Nobody sends a fifth."""
+    ContentDecoder("gzip, br, zstd, deflate, identity")
+    with pytest.raises(AnswerUnreadable, match="5 times"):
+        ContentDecoder("gzip, gzip, gzip, gzip, gzip")
 
 
 def test_an_empty_piece_is_nothing() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from qwen_bridge.events import ReasoningDelta, ResponseEnded, ResponseStarted, StreamEvent, TextDelta
+from qwen_bridge.exchange.effects import Stop
 from qwen_bridge.exchange.repetition import MOST_HELD, Cause, Patience, answers, cause_at_end, demands
 from qwen_bridge.exchange.tooling import Through
 from qwen_bridge.messages import ChatRequest, ToolChoice, ToolSpec
@@ -237,7 +238,7 @@ def test_an_intercepted_call_is_asked_for_in_the_other_form(stream: bool) -> Non
     one = driver(stream=stream)
     one.ask()
     assert one.attempt(Answer([*says(REFUSED, REFUSED).pieces[:2]], ending="silent"))
-    assert one.exchange.abandoned == ResponseStarted(frames.CHAT, frames.USER, frames.ANSWER)
+    assert one.told.stopped == [Stop("new-1", frames.ANSWER)]
     one.ask()
     first, second = one.asked
     assert "<function=" in words(second)

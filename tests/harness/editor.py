@@ -16,7 +16,7 @@ import httpx
 
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import BridgeError
-from qwen_bridge.exchange.effects import Commit, Effect, Forget
+from qwen_bridge.exchange.effects import Commit, Effect, Forget, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.ports import ConversationStore
 from qwen_bridge.settings import Settings
@@ -114,14 +114,21 @@ async def driven(bridge: Bridge, exchange: Exchange, upstream: str) -> Told:
     return told
 
 
+async def _beside(bridge: Bridge, exchange: Exchange, effects: Sequence[Effect]) -> None:
+    """Carry out what is not for the client."""
+    for effect in effects:
+        if isinstance(effect, Commit | Forget):
+            await bridge.remember(effect)
+        elif isinstance(effect, Stop):
+            await bridge.stop(exchange, effect)
+
+
 async def _attempt(bridge: Bridge, exchange: Exchange, http: httpx.AsyncClient, told: Told) -> None:
     before = len(told.waits)
 
     async def carry_out(effects: Sequence[Effect]) -> bool:
         told.take(effects)
-        for effect in effects:
-            if isinstance(effect, Commit | Forget):
-                await bridge.remember(effect)
+        await _beside(bridge, exchange, effects)
         return told.over or len(told.waits) > before
 
     try:

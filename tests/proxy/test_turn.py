@@ -21,6 +21,7 @@ from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard, crash
 from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from tests.harness.ports import CountedIds, FixedClock
@@ -95,6 +96,60 @@ async def test_a_call_that_cannot_be_served_is_answered(bad: Call, expected: int
     assert begin.status == expected
     assert ("x-request-id", turn.request_id) in begin.headers
     assert turn.exchange is None
+
+
+class SlowChat(OneChat):
+    """Opens its chat when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9000", FixedClock(), CountedIds())
+        self.let = asyncio.Event()
+        self.left = False
+
+    async def open_chat(self, credentials: Credentials, model: str, title: str) -> str:
+        try:
+            await self.let.wait()
+        except asyncio.CancelledError:
+            self.left = True
+            raise
+        return "chat"
+
+
+async def slow() -> tuple[Turn, SlowChat]:
+    """A turn whose chat is being opened."""
+    turn, chat = Turn(bridge()), SlowChat()
+    turn.bridge._client = chat
+    turn.call, turn.look = call(), 0.01
+    await turn.advance()
+    assert turn.order() == [Again(0.0)]
+    return turn, chat
+
+
+async def test_a_stream_looks_up_while_its_chat_is_opened() -> None:
+    """The hook returns in time for comments and timers, and the work goes on: no second chat is opened."""
+    turn, chat = await slow()
+    assert [type(effect) for effect in turn.happened("tick", 0.0)] == []
+    assert [type(effect) for effect in turn.happened("tick", 20.0)] == [Begin, Data]
+    await turn.advance()
+    assert turn.order() == [Again(0.0)]
+    chat.let.set()
+    turn.look = 5.0
+    await turn.advance()
+    assert isinstance(turn.order(), Ask)
+
+
+async def test_what_is_being_done_for_a_client_that_left_is_given_up() -> None:
+    """Nobody opens a chat for nobody."""
+    turn, chat = await slow()
+    turn.left()
+    turn.over_for_good()
+    await asyncio.sleep(0)
+    assert chat.left
+
+
+async def test_a_tick_before_there_is_an_exchange_is_nothing() -> None:
+    """It is still being found out whether the call can be served."""
+    assert Turn(bridge()).happened("tick", 0.0) == ()
 
 
 async def test_without_a_call_there_is_an_error() -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 
-from qwen_bridge.errors import AnswerUnreadable, BridgeError, ChallengeRequired, ExpiredCredentials, QuotaExceeded
-from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of
+from qwen_bridge.errors import (
+    AnswerUnreadable,
+    BridgeError,
+    ChallengeRequired,
+    ChatGone,
+    ExpiredCredentials,
+    QuotaExceeded,
+)
+from qwen_bridge.qwen.answers import QwenModel, chat_id_of, models_of, running_of
 from tests.harness.shared import QWEN, needs_shared
 
 
@@ -91,3 +99,33 @@ def test_the_captured_answers() -> None:
     assert models["qwen3-max"] == QwenModel("qwen3-max", "Qwen3-Max", 262144, 32768, False, True)
     assert models["qwen3-vl-plus"].thinks
     assert chat_id_of((QWEN / "04_chriscole_chats_new_response.json").read_bytes()).startswith("0bb333d4")
+
+
+def stored(current: str | None, **nodes: dict[str, Any]) -> bytes:
+    """A stored chat, as far as it matters."""
+    return orjson.dumps({"success": True, "data": {"chat": {"history": {"messages": nodes, "currentId": current}}}})
+
+
+ASSISTANT = {"role": "assistant", "done": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "running"),
+    [
+        (stored("a", a={"role": "assistant", "done": False}), "a"),
+        (stored("a", a={"role": "assistant"}), "a"),
+        (stored("a", a=ASSISTANT, b={"role": "assistant", "done": False}), ""),
+        (stored("a", a={"role": "user", "done": False}), ""),
+        (stored("gone", a=ASSISTANT), ""),
+        (stored(None), ""),
+    ],
+)
+def test_the_answer_being_written_is_the_current_one_that_is_not_done(body: bytes, running: str) -> None:
+    """A stored chat names its newest answer, and says whether it is done."""
+    assert running_of(body) == running
+
+
+def test_a_chat_that_is_none_is_classified() -> None:
+    """A refusal is raised as what it means."""
+    with pytest.raises(ChatGone):
+        running_of(b'{"success":false,"data":{"code":"Not_Found","details":"This chat has been deleted."}}')

@@ -116,7 +116,7 @@ EXPECTED: dict[str, tuple[str, str, type[BridgeError] | None]] = {
     "error frame": ("", "Hel", QwenRefused),
     "error delta": ("", "Hel", QwenRefused),
     "not json": ("", "Hel", AnswerUnreadable),
-    "stopped": ("", "Hel", None),
+    "stopped": ("", "Hel", AnswerCutOff),
 }
 
 
@@ -302,6 +302,11 @@ def test_the_other_candidates_end_is_not_ours() -> None:
     events = decode(created(), created(OTHER, "1"), *others, delta("a"))
     assert events[:2] == [STARTED, TextDelta("a")]
     assert failure(events) is AnswerCutOff
+
+
+def test_a_stop_behind_the_end_changes_nothing() -> None:
+    """The answer was whole when somebody stopped it."""
+    assert decode(created(), delta("a"), finished(), {"response.stopped": {"response_id": ANSWER}})[-1] == STOP
 
 
 def test_an_answer_that_was_never_opened_is_read_all_the_same() -> None:

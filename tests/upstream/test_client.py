@@ -50,6 +50,25 @@ async def client_at(url: str, tls: ssl.SSLContext | bool = True) -> AsyncIterato
 # -- against the simulated site -------------------------------------------------------------------------------------
 
 
+async def test_the_answer_being_written_is_found_and_stopped() -> None:
+    """Its id comes from the chat itself; once it is stopped there is none."""
+    async with Simulator() as simulator, client_at(simulator.url) as client:
+        chat_id = await client.open_chat(SESSION, "qwen3-max", "x")
+        assert await client.running(SESSION, chat_id) == ""
+        simulator.script([{"text": "word " * 500, "pace": 20}])
+        body = completion(Turn(chat_id, None, "qwen3-max", "Hi", False, "m", "a", 1))
+        headers = request_headers(SESSION, origin=simulator.url, referer_chat_id=chat_id, request_id="r")
+        async with (
+            httpx.AsyncClient(base_url=simulator.url, trust_env=False) as http,
+            http.stream("POST", completions_path(chat_id), headers=dict(headers), content=body),
+        ):
+            running = await client.running(SESSION, chat_id)
+            assert running == simulator.ledger.turns[0].response_id
+            await client.stop(SESSION, chat_id, running)
+        assert await client.running(SESSION, chat_id) == ""
+        assert not simulator.world.busy(chat_id)
+
+
 async def test_a_chat_is_opened_as_the_web_client_opens_it() -> None:
     """The site takes the request, and the chat has the model and the title asked for."""
     async with Simulator() as simulator, client_at(simulator.url) as client:
