@@ -19,11 +19,6 @@ from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
 type Form = Literal["hermes", "qwen_xml"]
 type FormSetting = Literal["auto", "hermes", "qwen_xml"]
 
-MAX_RESULT = 60_000
-"""Characters of one tool result that are shown to the model."""
-
-CUT_MARK = "\n[… {count} characters of this result were left out …]\n"
-
 _XML_FAMILY = re.compile(r"coder|qwen-?3[._-]?[5-9]|qwen-?[4-9]", re.IGNORECASE)
 
 _SHAPES: Mapping[Form, str] = {
@@ -137,11 +132,8 @@ def earlier_calls(calls: Iterable[ToolCall], form: Form) -> str:
     return "\n".join(call(one.name, _arguments(one.arguments), form) for one in calls)
 
 
-def result(name: str, text: str, limit: int = MAX_RESULT) -> str:
-    """A tool's result with the tool's name; what is too long loses its middle, visibly."""
-    if len(text) > limit:
-        head, tail = limit * 2 // 3, limit // 3
-        text = text[:head] + CUT_MARK.format(count=len(text) - head - tail) + text[-tail:]
+def result(name: str, text: str) -> str:
+    """A tool's result with the tool's name, whole: what is too long for a message travels as a file."""
     return f"<tool_response>\n{name}:\n{text}\n</tool_response>"
 
 

@@ -45,8 +45,8 @@ def with_a_result(size: int) -> list[dict[str, Any]]:
     ]
 
 
-async def ask(http: httpx.AsyncClient, messages: list[dict[str, Any]], *, stream: bool = False) -> httpx.Response:
-    request = {"model": "gpt-4o", "messages": messages, "stream": stream}
+async def ask(http: httpx.AsyncClient, messages: list[dict[str, Any]], **more: Any) -> httpx.Response:
+    request = {"model": "gpt-4o", "messages": messages, **more}
     return await http.post("/v1/chat/completions", json=request)
 
 
@@ -91,6 +91,19 @@ async def test_a_long_tail_travels_as_a_file_too(simulator: Simulator, tmp_path:
     turn = simulator.ledger.to_json()["turns"][1]
     assert [file["name"] for file in turn["files"]]
     assert context_of(turn) == history_of(messages)
+
+
+@pytest.mark.parametrize("model", ["qwen3-max", "qwen3-coder-plus"])
+async def test_a_huge_result_of_a_declared_tool_is_whole(model: str, simulator: Simulator, tmp_path: Path) -> None:
+    """In the form that the model was taught, too, every byte of a result reaches it."""
+    messages = with_a_result(300 * KIB)
+    tools = [{"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}]
+    async with in_process(simulator.url, tmp_path, store="memory") as proxy, client(proxy) as http:
+        answer = await ask(http, messages, tools=tools, model=model)
+    assert answer.status_code == 200, answer.text
+    (turn,) = simulator.ledger.to_json()["turns"]
+    assert context_of(turn) == history_of(messages)
+    assert turn["request_bytes"] <= 94_096
 
 
 @pytest.mark.parametrize(("size", "status"), [(100 * KIB, 200), (200 * KIB, 400)])

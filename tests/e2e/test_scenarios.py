@@ -7,76 +7,18 @@ field (clients.md, A4). After every turn the ledger is read back, and must be th
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.simulator.world import Settings
 from tests.harness.effective import context_of, history_of
 from tests.harness.proxy import client, in_process
+from tests.harness.talk import NOTE, SYSTEM, Message, Talk, assistant, call, result, user
 from tests.harness.wire import said, until
-
-type Message = dict[str, Any]
-
-NOTE = "\n\n[Response interrupted by user feedback]"
-SYSTEM = "You are an agent. " * 60
-
-
-def user(*texts: str) -> Message:
-    """A question: a string, or parts where there are several."""
-    if len(texts) == 1:
-        return {"role": "user", "content": texts[0]}
-    return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
-
-
-def assistant(text: str) -> Message:
-    return {"role": "assistant", "content": text}
-
-
-def call(call_id: str, arguments: str = '{"path": "a", "n": 1}') -> Message:
-    function = {"name": "read_file", "arguments": arguments}
-    return {
-        "role": "assistant",
-        "content": None,
-        "tool_calls": [{"id": call_id, "type": "function", "function": function}],
-    }
-
-
-def result(call_id: str, text: str = "text of a") -> Message:
-    return {"role": "tool", "tool_call_id": call_id, "content": text}
-
-
-class Talk:
-    """Clients of one bridge. Every turn is held against the ledger; `routes` says where the turns went."""
-
-    def __init__(self, simulator: Simulator, http: httpx.AsyncClient) -> None:
-        self.simulator = simulator
-        self.http = http
-        self.routes: list[str] = []
-
-    async def ask(
-        self, history: list[Message], answer: str = "So it is.", *, system: str = SYSTEM, **more: Any
-    ) -> Message:
-        """One turn; the answer as the client keeps it. `fault` is what happens to it."""
-        fault, key = more.pop("fault", None), more.pop("key", "sk-mine")
-        self.simulator.script([{"text": answer, "chunk": 4, **({"fault": fault, "after": 5} if fault else {})}])
-        messages = [{"role": "system", "content": system}, *history]
-        request = {"model": "gpt-4o", "messages": messages, "stream": True, **more}
-        told = await self.http.post("/v1/chat/completions", json=request, headers={"authorization": f"Bearer {key}"})
-        assert told.status_code == 200, told.text
-        self.routes.append(re.sub(r" (saved|file)=\d+", "", told.headers["x-qwen-bridge-conversation"]))
-        turn = self.simulator.ledger.to_json()["turns"][-1]
-        assert context_of(turn) == history_of(messages), "an answer was given in a wrong context"
-        text = said(told.content)
-        assert fault or text == answer
-        return assistant(text)
-
 
 type Scenario = Callable[[Talk], Awaitable[None]]
 SCENARIOS: dict[str, tuple[Scenario, list[str]]] = {}
@@ -362,31 +304,6 @@ async def test_an_aborted_answer_is_branched_off_before(keeps: bool, simulator: 
     assert (three.chat_id, three.parent_id) == (one.chat_id, one.response_id)
     assert broken.response_id not in (three.parent_id, one.response_id)
     assert (part in three.message) is keeps
-
-
-async def test_a_tool_loop_of_the_models_own_calls_is_one_chat(simulator: Simulator, tmp_path: Path) -> None:
-    """The client writes the arguments anew and keeps the bridge's id: each result follows the call it answers."""
-    schema = {"type": "object", "properties": {"path": {"type": "string"}, "limit": {"type": "integer"}}}
-    tools = [{"type": "function", "function": {"name": "read_file", "parameters": schema}}]
-    history = [{"role": "system", "content": SYSTEM}, ONE]
-    routes: list[str] = []
-    async with in_process(simulator.url, tmp_path, store="memory") as proxy, client(proxy) as http:
-        for number in range(3):
-            arguments = {"path": f"{number}.py", "limit": 10}
-            spoken = f"<tool_call>\n{json.dumps({'name': 'read_file', 'arguments': arguments})}\n</tool_call>"
-            simulator.script([{"text": spoken}])
-            told = await http.post(
-                "/v1/chat/completions", json={"model": "gpt-4o", "messages": history, "tools": tools}
-            )
-            routes.append(re.sub(r" (saved|file)=\d+", "", told.headers["x-qwen-bridge-conversation"]))
-            (made,) = told.json()["choices"][0]["message"]["tool_calls"]
-            assert json.loads(made["function"]["arguments"]) == arguments
-            again = json.dumps(dict(reversed(arguments.items())), indent=4)
-            history += [call(made["id"], again), result(made["id"], f"text of {number}.py")]
-    turns = simulator.ledger.turns
-    assert routes == [NEW, "hit depth=2/3", "hit depth=4/5"]
-    assert [turn.parent_id for turn in turns] == [None, turns[0].response_id, turns[1].response_id]
-    assert [f"text of {number}.py" in turns[2].message for number in range(3)] == [False, True, False]
 
 
 async def test_a_wrong_context_would_be_seen(simulator: Simulator, tmp_path: Path) -> None:

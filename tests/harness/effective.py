@@ -7,12 +7,13 @@ was given in, `history_of` what the client had sent; the two must be the same.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from tests.harness.taught import as_read, calls_in, not_run, noted, result_in, without_asides
 
 OUTER = " \t\n\r\v\f\xa0\ufeff"
 NOTE = re.compile(r"\n\n\[Response interrupted by [^\]]*\]$")
@@ -20,7 +21,7 @@ NOTE = re.compile(r"\n\n\[Response interrupted by [^\]]*\]$")
 
 
 class Part(NamedTuple):
-    """One thing that was said: by whom (`user`, `assistant`, `calls NAME`, `result NAME`), and what."""
+    """One thing that was said: by whom (`user`, `assistant`, `calls NAME`, `result NAME`, `note`), and what."""
 
     speaker: str
     text: str
@@ -44,7 +45,7 @@ def context_of(turn: Mapping[str, Any]) -> Context:
     context = Context()
     for entry in turn["context"]:
         if entry["role"] == "assistant":
-            context.parts.append(_answer(entry["content"]))
+            _spoke(context, entry["content"])
         else:
             _hear(context, entry["content"], entry.get("files", []))
     _hear(context, turn["message"], turn["files"])
@@ -64,11 +65,14 @@ def history_of(messages: Iterable[Mapping[str, Any]]) -> Context:
                 context.parts.append(Part("user", text))
             case "assistant":
                 calls = message.get("tool_calls") or []
-                if text or not calls:
+                text, withheld = not_run(text)
+                if text.strip() or not (calls or withheld):
                     context.parts.append(_answer(text))
                 for call in calls:
                     names[call["id"]] = call["function"]["name"]
-                    context.parts.append(_call(names[call["id"]], call["function"]["arguments"]))
+                    context.parts.append(_call(names[call["id"]], as_read(call["function"]["arguments"])))
+                if withheld:
+                    context.parts.append(Part("note", withheld))
             case "tool":
                 context.parts.append(Part(f"result {names.get(message['tool_call_id'], '')}".rstrip(), text))
     context.instructions = "\n\n".join(instructions)
@@ -80,10 +84,15 @@ def _answer(text: str) -> Part:
 
 
 def _call(name: str, arguments: str) -> Part:
-    """Arguments are a value: clients write them anew, with other blanks and keys in another order."""
-    with contextlib.suppress(ValueError):
-        arguments = json.dumps(json.loads(arguments), sort_keys=True)
     return Part(f"calls {name}", arguments)
+
+
+def _spoke(context: Context, answer: str) -> None:
+    """Add an answer, with its calls, as the model itself gave it."""
+    words, calls = calls_in(answer)
+    if words.strip() or not calls:
+        context.parts.append(_answer(words))
+    context.parts += [_call(*call) for call in calls]
 
 
 def _text(content: Any) -> str:
@@ -94,6 +103,7 @@ def _text(content: Any) -> str:
 
 def _hear(context: Context, message: str, files: Sequence[Mapping[str, Any]]) -> None:
     """Add one message of the bridge's, with its files, to the conversation."""
+    message = without_asides(message)
     found = re.match(r"[^\n]*`=== ([0-9a-f]{12,}) \.\.\. ===`", message)
     if found is None:
         assert not files, "a file belongs to a divided message"
@@ -101,7 +111,7 @@ def _hear(context: Context, message: str, files: Sequence[Mapping[str, Any]]) ->
         return
     mark = found[1]
     inline = _blocks(message, mark)
-    filed = [block for file in files for block in _blocks(file["text"], mark)]
+    filed = [block for file in files for block in _blocks(without_asides(file["text"]), mark)]
     for block in _merged(inline, filed):
         _apply(context, block)
 
@@ -147,12 +157,15 @@ def _apply(context: Context, block: _Block) -> None:
         context.instructions = text
     elif label.startswith("changes to the instructions"):
         context.instructions = _changed(context.instructions, text)
-    elif label.startswith("tools") or label == "note":
-        pass  # the bridge speaks of tools, and of a call that did not run
+    elif label.startswith("tools"):
+        pass  # what can be called is no part of what was said
+    elif label == "note":
+        context.parts.append(Part("note", noted(text)))
     elif label.startswith("assistant calls the tool"):
-        context.parts.append(_call(name, text))
+        _, calls = calls_in(text)
+        context.parts += [_call(*call) for call in calls] or [_call(name, as_read(text))]
     elif label.startswith("result of"):
-        context.parts.append(Part(f"result {name}".rstrip(), text))
+        context.parts.append(Part(f"result {name}".rstrip(), result_in(text, name)))
     elif label.startswith("user"):
         context.parts.append(Part("user", text))
     elif label.startswith("assistant"):

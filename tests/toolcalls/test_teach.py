@@ -113,14 +113,6 @@ def test_arguments_that_are_no_object_are_shown(arguments: str) -> None:
     assert "arguments" in teach.earlier_calls((ToolCall("i", "shell", arguments),), "hermes")
 
 
-def test_a_long_result_loses_its_middle_visibly() -> None:
-    """Its start and its end stay, and the mark says how much is gone."""
-    text = teach.result("shell", "a" * 50 + "b" * 100 + "c" * 50, limit=90)
-    assert "aaa" in text
-    assert "ccc" in text
-    assert "[… 110 characters of this result were left out …]" in text
-
-
 def test_an_xml_client_gets_an_example_in_its_own_form() -> None:
     """Read by the client's own rules it is a whole call."""
     example = teach.xml_example(spec("write_to_file"))
