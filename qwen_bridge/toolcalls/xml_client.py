@@ -13,19 +13,30 @@ Roo Code up to 3.36 and Cline 3 describe each tool in a section of its own (clie
     …
 
 What is read here decides which tags in the model's text are calls, so it is read from the prompt and not from a list:
-another version of a client has other tools.
+another version of a client has other tools. A list is kept for one thing only: parameters that other versions of a
+described tool had. Models write them out of habit (the recorded answers have `line_count`, which that prompt no longer
+describes), the clients' parsers know or ignore them, and undeclared they would be taken for a piece of the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from qwen_bridge.messages import ToolSpec
 
 FEWEST: Final = 2
 """Sections of this form that make a prompt one of such a client."""
+
+OTHER_VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "write_to_file": ("line_count", "task_progress"),
+    "apply_diff": ("start_line", "end_line"),
+    "replace_in_file": ("task_progress",),
+    "execute_command": ("cwd", "requires_approval", "timeout", "task_progress"),
+    "attempt_completion": ("command", "task_progress"),
+}
+"""Parameters of Roo's and Cline's tools that not every version describes (clients.md A1)."""
 
 _SECTION = re.compile(r"^#{2,3} (?P<name>[a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
 _PARAMETER = re.compile(r"^- (?P<name>[a-z][a-z0-9_]*): *(?P<must>\(required\))?", re.MULTILINE)
@@ -54,7 +65,7 @@ def _tool(name: str, section: str) -> ToolSpec | None:
     if usage is None or "Description:" not in section:
         return None
     listed = {found.group("name"): bool(found.group("must")) for found in _PARAMETER.finditer(section[: usage.start()])}
-    for parameter in _outer_tags(usage.group(1)):
+    for parameter in (*_outer_tags(usage.group(1)), *OTHER_VERSIONS.get(name, ())):
         listed.setdefault(parameter, False)
     schema = {
         "type": "object",

@@ -52,13 +52,17 @@ def without_opener(name: str, arguments: Arguments) -> list[dict[str, Any]]:
 
 
 def without_closer(name: str, arguments: Arguments) -> list[dict[str, Any]]:
-    return said(coder(name, arguments).removesuffix("\n</tool_call>"))
+    return said(_unclosed(coder(name, arguments), arguments))
 
 
 def without_json_closer(name: str, arguments: Arguments) -> list[dict[str, Any]]:
-    """Not for a file: one that stands last may be cut where it seems to end (toolcalls.md §3.2)."""
-    whole = hermes(name, arguments)
-    return said(whole if "content" in arguments else whole.removesuffix("\n</tool_call>"))
+    return said(_unclosed(hermes(name, arguments), arguments))
+
+
+def _unclosed(call: str, arguments: Arguments) -> str:
+    """Not behind a text of several lines: one that stands last may be cut where it seems to end (toolcalls.md §3.2)."""
+    several = any("\n" in str(value) for value in arguments.values())
+    return call if several else call.removesuffix("\n</tool_call>")
 
 
 def twice_opened(name: str, arguments: Arguments) -> list[dict[str, Any]]:

@@ -52,6 +52,13 @@ def test_each_described_tool_is_found_with_its_parameters() -> None:
     assert list(ask.parameters["properties"]) == ["args"]
 
 
+def test_a_tool_keeps_the_parameters_of_its_other_versions() -> None:
+    """What models have learnt to write behind a file is a parameter, and not a piece of the file."""
+    write, _ = described_tools(PROMPT.replace("peek_file", "write_to_file"))
+    assert list(write.parameters["properties"]) == ["path", "lines", "line_count", "task_progress"]
+    assert write.parameters["required"] == ["path"]
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
