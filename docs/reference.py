@@ -165,6 +165,8 @@ def _values(field: FieldInfo) -> str:
         return _number(field, "whole number" if annotation is int else "number")
     if typing.get_origin(annotation) in (tuple, dict):
         return "list, with commas" if typing.get_origin(annotation) is tuple else "pairs"
+    if inner and typing.get_origin(inner[0]) is dict:
+        return {SecretStr: "secret pairs", str: "pairs"}.get(typing.get_args(inner[0])[1], "tables")
     if SecretStr in inner:
         return "secret text"
     return "folder" if annotation is Path else "text"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import socket
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from qwen_bridge.access_values import digest_of, is_loopback
 from qwen_bridge.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ def about() -> None:
 @app.command()
 def run(
     port: Annotated[int, typer.Option(help="Port for both ways in: base URL and HTTP proxy.")] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any but this machine's own needs client_keys.")
+    ] = HOST,
     upstream: Annotated[str | None, typer.Option(help="Where the Qwen web chat is.")] = None,
     state: Annotated[Path | None, typer.Option(help="Folder of the conversation index.")] = None,
     web: Annotated[bool, typer.Option("--web", help="Show the traffic in mitmweb.")] = False,
@@ -58,12 +63,25 @@ def run(
     chosen += [
         f"qwen_{name}={value}" for name, value in (("upstream", upstream), ("state", state)) if value is not None
     ]
-    _check(port, chosen)
+    _check(host, port, chosen)
     from qwen_bridge.proxy.launch import launch
 
     quiet = ["--set", "web_open_browser=false"] if web else ["--set", "flow_detail=0"]
-    listen = ["--listen-host", HOST, "--listen-port", str(port)]
-    launch([*listen, *quiet, *(part for item in chosen for part in ("--set", item))], web=web, announce=_announce(port))
+    listen = ["--listen-host", host, "--listen-port", str(port)]
+    launch(
+        [*listen, *quiet, *(part for item in chosen for part in ("--set", item))],
+        web=web,
+        announce=_announce(host, port),
+    )
+
+
+@app.command()
+def key(name: Annotated[str, typer.Argument(help="Whom it is for; stands in the bridge's settings.")]) -> None:
+    """Make a key for a client: for the client itself, and its digest for the bridge."""
+    made = f"qb-{secrets.token_urlsafe(32)}"
+    typer.echo(f"API key of the client:  {made}")
+    typer.echo("For the bridge's config.toml (the digest is no secret; the key is not kept anywhere):\n")
+    typer.echo(f'[client_keys]\n{json.dumps(name)} = "sha256:{digest_of(made)}"')
 
 
 @app.command()
@@ -73,7 +91,7 @@ def simulate(
     pace: Annotated[float | None, typer.Option(help="Events per second; as fast as possible without.")] = None,
 ) -> None:
     """Start a Qwen web chat that behaves, and misbehaves on demand. No account, nothing leaves this machine."""
-    _check_port(port)
+    _check_port(HOST, port)
     from qwen_bridge.simulator.server import run as run_simulator
 
     run_simulator(port, tls, pace)
@@ -204,20 +222,27 @@ def _load(chosen: dict[str, str]) -> Settings:
         _fail(f"These settings cannot be used:\n{error}")
 
 
-def _check(port: int, chosen: list[str]) -> None:
+def _check(host: str, port: int, chosen: list[str]) -> None:
     """Fail now, and with a sentence, rather than somewhere in mitmproxy's start."""
     pairs = (item.split("=", 1) for item in chosen)
-    _load({name: value for name, value in pairs if name.startswith("qwen_")})
-    _check_port(port)
+    settings = _load({name: value for name, value in pairs if name.startswith("qwen_")})
+    if not (is_loopback(host) or settings.serves_network):
+        _fail(
+            f"Other machines can reach {host}, and whoever does would use your Qwen account. Make a key for each "
+            "client with `qwen-bridge key NAME` and put it into client_keys; or, if everybody in that network may, "
+            "set open_to_network=true."
+        )
+    _check_port(host, port)
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
-            _fail(f"Port {port} cannot be used ({error.strerror}). Choose another one with --port.")
+            _fail(f"Port {port} of {host} cannot be used ({error.strerror}). Choose another one with --port or --host.")
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -225,12 +250,14 @@ def _fail(sentence: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _announce(port: int) -> Callable[[Path], None]:
+def _announce(host: str, port: int) -> Callable[[Path], None]:
+    shown = f"[{host}]" if ":" in host else host
+
     def say(confdir: Path) -> None:
         typer.echo(
             f"qwen-bridge is up.\n"
-            f"  base URL    http://{HOST}:{port}/v1   (nothing else to set; the first choice)\n"
-            f"  HTTP proxy  http://{HOST}:{port}      (the client must trust {confdir / 'mitmproxy-ca-cert.pem'})\n"
+            f"  base URL    http://{shown}:{port}/v1   (nothing else to set; the first choice)\n"
+            f"  HTTP proxy  http://{shown}:{port}      (the client must trust {confdir / 'mitmproxy-ca-cert.pem'})\n"
             f"Ctrl-C ends it."
         )
 

@@ -14,6 +14,12 @@
     │   ├── ForeignHost              403  host_refused            (called by a name that may be a stranger's)
     │   ├── RequestTooLarge          413  request_too_large
     │   └── ContextTooLong           400  context_length_exceeded
+    ├── AccessError                  this client may not use the bridge, or not now
+    │   ├── InvalidClientKey         401  invalid_api_key
+    │   ├── NetworkRefused           403  network_refused         (from another machine, and nobody allowed that)
+    │   ├── HeadersTooLarge          431  headers_too_large
+    │   ├── RateLimited              429  rate_limit_exceeded     (the bridge's own limit for one client)
+    │   └── ShuttingDown             503  bridge_shutting_down
     ├── CredentialError              the bridge may not speak to Qwen for this client
     │   ├── MissingCredentials       401  missing_qwen_credentials
     │   ├── ExpiredCredentials       401  expired_qwen_credentials
@@ -50,40 +56,7 @@ The shape of the envelope is OpenAI's `ErrorResponse`, whose four keys are all r
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-
-class BridgeError(Exception):
-    """Base of all failures that reach a client.
-
-    `status` is the HTTP status, `type` and `code` are OpenAI's fields, `param` names the offending field of the
-    request if there is one, `retry_after` is in seconds. `should_retry` becomes `x-should-retry`: false wherever the
-    bridge has already done what a repetition could do, so that retries do not multiply. `resting` says that an earlier
-    answer of Qwen's is told again, and that it was not asked.
-    """
-
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
-    code: ClassVar[str] = "bridge_internal_error"
-    should_retry: ClassVar[bool] = False
-
-    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-        self.retry_after = retry_after
-        self.resting = False
-
-    def envelope(self) -> dict[str, dict[str, str | None]]:
-        """OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
-
-    def headers(self) -> list[tuple[str, str]]:
-        """The response headers that belong to the error: `x-should-retry`, and `retry-after` in whole seconds."""
-        headers = [("x-should-retry", "true" if self.should_retry else "false")]
-        if self.retry_after is not None:
-            headers.append(("retry-after", str(max(1, round(self.retry_after)))))
-        return headers
+from qwen_bridge.envelope import BridgeError as BridgeError  # for everybody who names an error
 
 
 class RequestError(BridgeError):
@@ -144,6 +117,43 @@ class RequestTooLarge(RequestError):
 
 class ContextTooLong(RequestError):
     code = "context_length_exceeded"
+
+
+class AccessError(BridgeError):
+    """This client may not use the bridge, or not now."""
+
+    status = 403
+    type = "permission_error"
+
+
+class InvalidClientKey(AccessError):
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class NetworkRefused(AccessError):
+    code = "network_refused"
+
+
+class HeadersTooLarge(AccessError):
+    status = 431
+    type = "invalid_request_error"
+    code = "headers_too_large"
+
+
+class RateLimited(AccessError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    should_retry = True
+
+
+class ShuttingDown(AccessError):
+    status = 503
+    type = "server_error"
+    code = "bridge_shutting_down"
+    should_retry = True
 
 
 class CredentialError(BridgeError):

@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from qwen_bridge.access_values import ClientKeys, ClientProfiles, Profiles, contradiction
 from qwen_bridge.setting_values import (
     LOOPBACK,
     Aliases,
@@ -75,6 +76,25 @@ class Settings(BaseSettings):
     cookies: SecretLine = Field(None, description="The whole Cookie header of your Qwen session; best copied whole.")
     bx_umidtoken: SecretLine = Field(None, description="The `bx-umidtoken` request header of your browser.")
     user_agent: HeaderLine = Field(None, description="The User-Agent of the browser that the cookies come from.")
+    profiles: Profiles = Field(
+        None,
+        description="More Qwen sessions, as tables `[profiles.NAME]` with `token`, `cookies`, `bx_umidtoken` and "
+        "`user_agent`; see security.",
+    )
+    client_keys: ClientKeys = Field(
+        None,
+        description="Who may use the bridge: names and keys, as `name=key`. A key may be given as its digest; "
+        "`qwen-bridge key NAME` makes both. If not set, every program on this machine may, with any key.",
+    )
+    client_profiles: ClientProfiles = Field(
+        None, description="Which session a client speaks with, as `client=profile`; all others use the one above."
+    )
+    client_rate: int = Field(0, ge=0, description="Requests a minute that one client may send; 0 for no limit.")
+    open_to_network: bool = Field(
+        False,
+        description="Serve other machines without `client_keys`: whoever reaches the port then uses your Qwen account.",
+    )
+    header_limit: int = Field(64 * 1024, ge=1024, description="Largest headers taken from a client.")
     model: str = Field("qwen3-max", description="The Qwen model for clients that ask for an OpenAI model.")
     model_aliases: Aliases = Field(
         default_factory=dict, description="More names for Qwen models, as `name=model` separated by commas."
@@ -196,6 +216,17 @@ class Settings(BaseSettings):
         if self.store == "redis" and self.redis_url is None:
             raise ValueError("redis_url: must be set for store = redis, like redis://127.0.0.1:6379/0")
         return self
+
+    @model_validator(mode="after")
+    def _clients_are_consistent(self) -> Self:
+        if wrong := contradiction(self.client_keys, self.client_profiles, self.profiles):
+            raise ValueError(wrong)
+        return self
+
+    @property
+    def serves_network(self) -> bool:
+        """Whether other machines may use the bridge."""
+        return bool(self.client_keys) or self.open_to_network
 
     @property
     def pause(self) -> float:

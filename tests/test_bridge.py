@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from qwen_bridge import admission, conversations
-from qwen_bridge.bridge import Bridge, Call, credentials
+from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import (
     BridgeError,
     ChallengeRequired,
@@ -34,7 +34,6 @@ from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.ports import Anchor, StoreUnavailable
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.qwen.files import TextFile
-from qwen_bridge.settings import Settings
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.store.sqlite import SQLiteStore
@@ -237,7 +236,7 @@ async def test_an_answer_that_nobody_wants_is_stopped() -> None:
             assert simulator.world.busy(chat_id)
             exchange.left()
             bridge.release(exchange)
-            await asyncio.wait(bridge._tidier._tasks)
+            await asyncio.wait(bridge._profiles[exchange.profile].tidier._tasks)
             assert not simulator.world.busy(chat_id)
 
 
@@ -569,12 +568,3 @@ async def test_request_ids_are_new_and_plain() -> None:
     async with bridge_to("http://127.0.0.1:1") as bridge:
         assert bridge.request_id() != bridge.request_id()
         assert re.fullmatch(r"req_[A-Za-z0-9]{24}", bridge.request_id())
-
-
-def test_credentials_come_from_the_settings_complete_or_not() -> None:
-    """What is not set is empty, and named as missing."""
-    whole_session = credentials(settings("https://chat.qwen.ai", cookies="a=1"))
-    assert whole_session.cookie_header() == "a=1; token=sim-token"
-    assert whole_session.missing() == []
-    nothing = credentials(Settings.load())
-    assert len(nothing.missing()) == 3

@@ -7,11 +7,13 @@ import json
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from qwen_bridge.access_values import digest_of
 from qwen_bridge.cli import app
 from qwen_bridge.conversations import DATABASE
 from qwen_bridge.machine import SystemClock
@@ -51,6 +53,24 @@ def test_a_wrong_setting_is_explained(option: str, words: str) -> None:
     result = runner.invoke(app, ["run", "--port", str(free_port()), "--set", option])
     assert result.exit_code == 1
     assert words in result.output
+
+
+def test_an_open_port_without_keys_is_no_start() -> None:
+    """Who wants other machines to come in says who may, or that all may; the sentence says how."""
+    result = runner.invoke(app, ["run", "--host", "0.0.0.0", "--port", str(free_port())])
+    assert result.exit_code == 1
+    assert "client_keys" in result.output
+    assert "open_to_network" in result.output
+
+
+def test_a_key_is_made_for_a_client() -> None:
+    """The client gets the key, the bridge its digest, in the form that its settings read."""
+    lines = runner.invoke(app, ["key", "anna"]).output.splitlines()
+    key = lines[0].split()[-1]
+    table = tomllib.loads("\n".join(lines[2:]))
+    assert table == {"client_keys": {"anna": f"sha256:{digest_of(key)}"}}
+    assert len(key) > 40
+    assert key not in runner.invoke(app, ["key", "anna"]).output
 
 
 def test_an_option_without_a_value_is_refused() -> None:

@@ -44,12 +44,6 @@ def test_param_names_the_field() -> None:
     assert issubclass(InvalidRequest, RequestError)
 
 
-@pytest.mark.parametrize(("seconds", "header"), [(36000.0, "36000"), (0.2, "1"), (1.6, "2")])
-def test_retry_after_is_in_whole_seconds_and_never_zero(seconds: float, header: str) -> None:
-    """A client that reads `retry-after: 0` would come back at once."""
-    assert ("retry-after", header) in QuotaExceeded("wait", retry_after=seconds).headers()
-
-
 def test_every_answer_says_whether_to_retry() -> None:
     """`x-should-retry` is always there, and false unless a repetition by the client can help."""
     assert QuotaExceeded("wait").headers() == [("x-should-retry", "false")]

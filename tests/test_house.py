@@ -25,27 +25,20 @@ from tests.harness.shared import DATA, needs_shared
 FLOOR = {"messages", "events", "stage", "ports", "errors"}
 SIBLINGS = {"surfaces", "conversation", "qwen", "toolcalls", "recovery"}
 BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
-PARTS_OF_BRIDGE = {"admission", "catalog", "conversations", "machine", "tidying"}
+PARTS_OF_BRIDGE = {"admission", "catalog", "choices", "clients", "conversations", "machine", "profiles", "tidying"}
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
-    "cli": FRONT
-    | {"simulator", "demo", "machine", "conversations", "ports", "toolcalls"},  # the last to show that room alone
+    # `toolcalls` to show that room alone
+    "cli": FRONT | {"access_values", "simulator", "demo", "conversations", "machine", "ports", "toolcalls"},
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
-    "proxy": {"bridge", "exchange", "observe", "settings", "errors"},
-    "bridge": {
-        "admission",
-        "machine",
-        "catalog",
-        "conversations",
-        "tidying",
-        "upstream",
-        "store",
-        "exchange",
-        "settings",
-    }
-    | BELOW_EXCHANGE,
+    "proxy": {"bridge", "exchange", "observe", "settings", "access_values", "errors"},
+    "bridge": PARTS_OF_BRIDGE | {"upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
     "machine": {"ports"},
+    "choices": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that reads settings for others
+    "clients": {"exchange", "settings", "access_values"} | BELOW_EXCHANGE,  # the part of `bridge` at its door
+    # the part of `bridge` for accounts
+    "profiles": {"catalog", "clients", "tidying", "upstream", "settings"} | BELOW_EXCHANGE,
     "admission": {"exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that lets requests go on
     "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
     "conversations": {"store", "exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that remembers
@@ -54,30 +47,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"ports", "wire", "qwen", "errors"},
     "simulator": {"ports", "wire", "qwen", "errors"},
     "observe": {"ports", "settings", "errors"},
-    "settings": {"setting_values", "errors"},
+    "settings": {"access_values", "setting_values", "errors"},
     "setting_values": {"errors"},
+    "access_values": {"setting_values"},
+    "envelope": set(),
     "exchange": BELOW_EXCHANGE,
     **{room: {"wire", "sse"} | FLOOR for room in SIBLINGS},
     "sse": {"stage", "errors"},
     "wire": {"errors"},
     **{room: {"errors"} for room in FLOOR},
+    "errors": {"envelope"},
 }
 
 # Only these await, open, sleep, read a clock or draw a random number. Everything else is pure.
 EFFECTFUL = (
-    *(
-        "upstream",
-        "store",
-        "bridge",
-        "admission",
-        "machine",
-        "catalog",
-        "conversations",
-        "tidying",
-        "proxy",
-        "cli",
-        "demo",
-    ),
+    *("upstream", "store", "bridge", "proxy", "cli", "demo"),
+    *sorted(PARTS_OF_BRIDGE),
     # and what was cut out of the server: its connections, the pace of its answers, its certificate
     *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
 )

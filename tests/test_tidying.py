@@ -83,7 +83,7 @@ async def test_what_is_written_in_a_chat_is_stopped_unless_the_chat_is_taken(tak
             http.stream(ask.method, ask.path, headers=dict(ask.headers), content=ask.body),
         ):
             chat_id = exchange.question.chat_id
-            await bridge._tidier.stopped(Stop(chat_id, ""), lambda: taken)
+            await bridge._profiles[""].tidier.stopped(Stop(chat_id, ""), lambda: taken)
             assert simulator.world.busy(chat_id) is taken
 
 

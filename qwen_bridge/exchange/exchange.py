@@ -52,6 +52,10 @@ class Exchange:
         """What was decided about each of the failures."""
         self.told: BridgeError | None = None
         """The error that the client was told, in whatever form."""
+        self.profile = ""
+        """Name of the Qwen session it uses; empty for the one of the settings."""
+        self.notes: Headers = ()
+        """Headers for the client that the answer has no part in."""
         self.standing = ""
         """Its place in the queue, or how long it had one, for the client; empty when it never waited."""
         self.repeated: Cause | None = None
@@ -312,4 +316,5 @@ class Exchange:
 
     def _identity(self) -> Headers:
         queue = (("x-qwen-bridge-queue", self.standing),) if self.standing else ()
-        return (("x-request-id", self.request_id), ("x-qwen-bridge-conversation", self.question.route), *queue)
+        route = ("x-qwen-bridge-conversation", self.question.route)
+        return (("x-request-id", self.request_id), route, *queue, *self.notes)

@@ -32,8 +32,9 @@ from qwen_bridge.observe.metrics import PrometheusMetrics
 from qwen_bridge.observe.turns import count
 from qwen_bridge.observe.version import bridge_version
 from qwen_bridge.proxy.door import Door
-from qwen_bridge.proxy.guard import Guard, fail_closed
+from qwen_bridge.proxy.guard import Guard, crash, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
+from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.proxy.turn import Desk, Turn
@@ -81,6 +82,9 @@ class BridgeAddon:
         if unknown:
             # mitmproxy forgives options nobody knows; a setting that silently does nothing is worse than a stop.
             log.error(f"no such setting: {', '.join(unknown)}")
+        listening = [addr[0] for server in ctx.master.addons.get("proxyserver").servers for addr in server.listen_addrs]
+        if self._desk is not None and (advice := self._desk.network.advice(listening)):
+            log.warning(advice)
 
     def done(self) -> None:
         for bridge in (self._bridge, *self._retired):
@@ -116,13 +120,22 @@ class BridgeAddon:
         address = data.server.address
         if self._desk is None or not self._desk.guard.may_connect((data.server.sni, address[0] if address else None)):
             data.server.error = "qwen-bridge opens no connection to OpenAI"
+        elif self._desk.network.leads_astray(data):
+            data.server.error = "qwen-bridge takes other machines to no host"
 
     # -- requests ---------------------------------------------------------------------------------------------------
+
+    @fail_closed
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        if self._desk is None or not self._desk.guard.is_openai(flow.request.host):
+            self._refuse_passage(flow)
 
     @fail_closed
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         if self._unclaimed(flow):
             flow.request.stream = False
+        elif flow.id not in self._turns:
+            self._refuse_passage(flow)
 
     @fail_closed
     def request(self, flow: http.HTTPFlow) -> None:
@@ -169,12 +182,21 @@ class BridgeAddon:
             if names is None:
                 raise exceptions.AddonHalt  # nobody decides; all are asked again when there is more of the hello
             if desk.guard.tunnels(names):
+                if desk.network.passage_refusal(context.client):
+                    nextlayer.layer = _Refuse(context)
+                    return
                 nextlayer.layer = layers.TCPLayer(context, ignore=not ctx.options.show_ignored_hosts)
                 return
         ctx.master.addons.get("nextlayer").next_layer(nextlayer)
         for made in context.layers:
             if type(made) is HttpLayer:
                 BridgeHttpLayer.take_over(made, self._present_desk)
+
+    def _refuse_passage(self, flow: http.HTTPFlow) -> None:
+        refusal = crash() if self._desk is None else self._desk.network.passage_refusal(flow.client_conn)
+        if refusal is not None:
+            log.warning("another machine wanted to be taken to another host", host=flow.request.host)
+            flow.response = error_response(refusal)
 
     @contextlib.contextmanager
     def _reported(self, flow: http.HTTPFlow) -> Iterator[Turn]:
@@ -222,7 +244,9 @@ class BridgeAddon:
             self._retired.add(self._bridge)
         self._bridge = bridge
         tick = min(1.0, settings.keepalive / 4, settings.first_byte_timeout / 4, settings.idle_timeout / 4)
-        self._desk = Desk(Guard(settings), Door.of(settings), self._turns, lambda: Turn(bridge), max(tick, 0.02))
+        network = Network(settings, lambda: bool(ctx.options.proxyauth))
+        desk = Desk(Guard(settings), Door.of(settings), network, self._turns, lambda: Turn(bridge), max(tick, 0.02))
+        self._desk = desk
         self._close_unused()
 
     def _present_desk(self) -> Desk:

@@ -67,6 +67,10 @@ class Guard:
         reverse = isinstance(client.proxy_mode, ReverseMode)
         return reverse or self._any_openai(names) or _is_to_itself(client, request)
 
+    def is_openai(self, name: str) -> bool:
+        """Whether a host is one whose traffic the bridge answers."""
+        return self._any_openai((name,))
+
     def may_connect(self, names: Iterable[str | None]) -> bool:
         """Whether a connection to a server of these names (address, SNI) may be opened at all."""
         return not self._any_openai(names)

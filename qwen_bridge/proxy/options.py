@@ -74,6 +74,8 @@ def _shown(value: object) -> object:
             return str(value)
         case tuple():
             return ",".join(value)
+        case dict() if not all(isinstance(target, str) for target in value.values()):
+            return None  # keys and sessions
         case dict():
             return ",".join(f"{name}={target}" for name, target in value.items())
     return value

@@ -138,7 +138,8 @@ class BridgeStream(HttpStream):
         if self.turn is None:
             yield from super().state_consume_request_body(event)
         elif isinstance(event, RequestData):
-            self._consume(event.data)
+            if self.turn.objection is None:
+                self._consume(event.data)
         elif isinstance(event, RequestEndOfMessage):
             yield from self._request_complete(self.turn)
 
@@ -163,6 +164,9 @@ class BridgeStream(HttpStream):
             yield HttpResponseHeadersHook(self.flow)
             if not (yield from self.check_killed(True)):
                 yield from self.send_response()
+            return
+        if turn.objection is not None:
+            yield from self._perform(turn.refuse(turn.objection))
             return
         if self._oversized:
             limit = self.desk.guard.request_limit

@@ -27,6 +27,8 @@ from qwen_bridge.observe.turns import TurnFacts
 from qwen_bridge.proxy.capture import Capture
 from qwen_bridge.proxy.door import ANYBODY, Door, Visit, Visitor
 from qwen_bridge.proxy.guard import Guard, crash
+from qwen_bridge.proxy.network import Network
+from qwen_bridge.proxy.rewrite import decoded
 
 log = structlog.get_logger("qwen_bridge")
 
@@ -61,6 +63,7 @@ class Desk:
 
     guard: Guard
     door: Door
+    network: Network
     turns: dict[str, Turn]
     new_turn: Callable[[], Turn]
     tick: float
@@ -77,6 +80,12 @@ class Desk:
             log.exception("a request could not be judged and is not forwarded")
         turn = self.new_turn()
         turn.client, turn.visit, turn.look = context.client, visit, self.tick
+        try:
+            turn.objection = self.network.refusal(context.client, request)
+            turn.objection = turn.objection or turn.bridge.object_to(request.method, dict(decoded(request.headers)))
+        except Exception:
+            log.exception("a request could not be judged and is not served")
+            turn.objection = crash()
         return turn
 
 
@@ -91,6 +100,8 @@ class Turn:
         self.request_id = bridge.request_id()
         self.client: Client | None = None
         self.visit: Visit | None = ANYBODY
+        self.objection: BridgeError | None = None
+        """Why it will not be served, known before its body."""
         self.call: Call | None = None
         self.exchange: Exchange | None = None
         self.capture = Capture()

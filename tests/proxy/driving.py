@@ -24,6 +24,7 @@ from qwen_bridge.bridge import Bridge
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.layer import BridgeHttpLayer
+from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.stream import BridgeStream
 from qwen_bridge.proxy.turn import Desk, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.qwen.credentials import Credentials
@@ -173,7 +174,8 @@ class Bridged(Drive):
         client = OneChat(self.settings.upstream, self.clock, ids)
         self.bridge = Bridge(self.settings, MemoryStore(self.clock), client, self.clock, ids)
         self.turns: dict[str, Turn] = {}
-        self.desk = Desk(Guard(self.settings), Door.of(self.settings), self.turns, lambda: Turn(self.bridge), 0.5)
+        border = (Guard(self.settings), Door.of(self.settings), Network(self.settings))
+        self.desk = Desk(*border, self.turns, lambda: Turn(self.bridge), 0.5)
         super().__init__(options, self._make, alpn)
 
     def _make(self, context: Context) -> HttpLayer:

@@ -32,7 +32,7 @@ async def test_each_request_has_the_desk_of_its_time(options: Options) -> None:
     drive = Bridged(options)
     before = drive.desk
     server = await drive.ask()
-    drive.desk = Desk(before.guard, before.door, before.turns, before.new_turn, 0.25)
+    drive.desk = Desk(before.guard, before.door, before.network, before.turns, before.new_turn, 0.25)
     assert drive.stream.desk is before
     drive.receive(ANSWER, server)
     await drive.settle()

@@ -20,6 +20,7 @@ from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, End
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard, crash
+from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.settings import Settings
@@ -310,7 +311,8 @@ async def test_the_first_word_is_measured_once() -> None:
 async def test_the_desk_makes_turns_for_what_is_ours() -> None:
     """A base URL gets a turn, somebody else's request none."""
     shared = bridge()
-    desk = Desk(Guard(Settings.load()), Door.of(Settings.load()), {}, lambda: Turn(shared), 1.0)
+    chosen = Settings.load()
+    desk = Desk(Guard(chosen), Door.of(chosen), Network(chosen), {}, lambda: Turn(shared), 1.0)
     assert isinstance(desk.turn_for(context(), request("", host="bridge")), Turn)
     assert desk.turn_for(context(), request("example.com")) is None
 
@@ -319,7 +321,8 @@ async def test_what_cannot_be_judged_is_ours(monkeypatch: pytest.MonkeyPatch) ->
     """A guard that fails must not let a request through to where it was meant for."""
     monkeypatch.setattr(Guard, "claims", bang)
     shared = bridge()
-    desk = Desk(Guard(Settings.load()), Door.of(Settings.load()), {}, lambda: Turn(shared), 1.0)
+    chosen = Settings.load()
+    desk = Desk(Guard(chosen), Door.of(chosen), Network(chosen), {}, lambda: Turn(shared), 1.0)
     assert isinstance(desk.turn_for(context(), request("example.com")), Turn)
 
 

@@ -1,0 +1,36 @@
+"""What the settings mean for every exchange: the part of `bridge` that reads them for others."""
+
+from __future__ import annotations
+
+import random
+
+from qwen_bridge.exchange.deadlines import Terms
+from qwen_bridge.exchange.question import Manner
+from qwen_bridge.recovery.policy import RecoveryPolicy
+from qwen_bridge.settings import Settings
+
+
+def terms(settings: Settings) -> Terms:
+    """What every exchange keeps to."""
+    return Terms(
+        policy=RecoveryPolicy(attempts=settings.attempts, patience=settings.patience),
+        first_byte=settings.first_byte_timeout,
+        idle=settings.idle_timeout,
+        total=settings.total_timeout,
+        keepalive=settings.keepalive,
+        jitter=random.random,  # spreads the retries of many clients; nobody gains from guessing it
+    )
+
+
+def manner(settings: Settings) -> Manner:
+    """How questions are put."""
+    return Manner(
+        origin=settings.upstream,
+        message_limit=settings.message_limit,
+        parent_from=settings.parent_from,
+        system_changes=settings.system_changes,
+        thinking=settings.thinking,
+        tool_format=settings.tool_format,
+        inline_limit=settings.inline_limit,
+        uploads=settings.uploads == "auto",
+    )
