@@ -1,14 +1,10 @@
-"""Random bytes as Qwen's answer, through a real mitmproxy: a legal stream, a legal answer or a legal error.
-
-`scripts/fuzz` runs ten thousand cases; `FUZZ_CASES` chooses another number, and CI a few hundred.
-"""
+"""Random bytes as Qwen's answer, through a real mitmproxy: a legal stream, a legal answer or a legal error."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import logging
-import os
 from pathlib import Path
 
 import httpx
@@ -18,10 +14,11 @@ import pytest
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.simulator.world import Settings
 from tests.conformance.invariants import check_body, check_error, check_stream
-from tests.fuzz.noise import case
+from tests.fuzz.answers import case
+from tests.fuzz.shares import CASES as SHARES
 from tests.harness.proxy import client, in_process
 
-CASES = int(os.environ.get("FUZZ_CASES", "400"))
+CASES = SHARES["Qwen's bytes, proxy"]
 AT_ONCE = 8
 HANGS = 60.0
 """Seconds after which an answer is taken for one that never ends; a case takes milliseconds."""

@@ -21,16 +21,19 @@ from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from qwen_bridge.bridge import Bridge
+from qwen_bridge.errors import QwenUnreachable
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.stream import BridgeStream
 from qwen_bridge.proxy.turn import Desk, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.qwen.answers import QwenModel
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.upstream.client import QwenClient
+from qwen_bridge.upstream.files import DocumentUploader
 from tests.harness.ports import CountedIds, FixedClock
 from tests.harness.proxy import SESSION
 
@@ -160,6 +163,9 @@ class OneChat(QwenClient):
     async def open_chat(self, credentials: Credentials, model: str, title: str) -> str:
         return "chat"
 
+    async def models(self, credentials: Credentials) -> tuple[QwenModel, ...]:
+        raise QwenUnreachable("There is no list of models here.")
+
     async def stop(self, credentials: Credentials, chat_id: str, response_id: str) -> None:
         """Nothing runs anywhere."""
 
@@ -171,8 +177,10 @@ class Bridged(Drive):
         self.settings = Settings(**{**SESSION, "upstream": "http://127.0.0.1:9000", "state": Path(), **chosen})
         self.clock = FixedClock()
         ids = CountedIds()
-        client = OneChat(self.settings.upstream, self.clock, ids)
-        self.bridge = Bridge(self.settings, MemoryStore(self.clock), client, self.clock, ids)
+        # No trust: who could do TLS would read all certificates of the world first.
+        client = OneChat(self.settings.upstream, self.clock, ids, False)
+        uploader = DocumentUploader(client.call, self.clock, ids, False)
+        self.bridge = Bridge(self.settings, MemoryStore(self.clock), client, self.clock, ids, uploader)
         self.turns: dict[str, Turn] = {}
         border = (Guard(self.settings), Door.of(self.settings), Network(self.settings))
         self.desk = Desk(*border, self.turns, lambda: Turn(self.bridge), 0.5)
