@@ -64,7 +64,7 @@ class Editor:
     """A client with one conversation, and the front end between it and the bridge."""
 
     def __init__(self, bridge: Bridge, upstream: str, key: str = "sk-mine", **more: Any) -> None:
-        self.history: list[dict[str, str]] = []
+        self.history: list[dict[str, Any]] = []
         self.explained: list[str] = []
         self._bridge = bridge
         self._upstream = upstream
