@@ -83,6 +83,10 @@ class Admission:
         """The chats in which answers of others run."""
         return self._pacer.busy(exchange.request_id)
 
+    def load(self, account: str) -> tuple[int, int]:
+        """How many requests are let through to the account, and how many wait for it."""
+        return self._pacer.load(account)
+
     def wake(self, ticket: str) -> None:
         """Let a waiting request look up at once: its turn has come, its client has left, or the bridge ends."""
         if ticket in self._waiting:

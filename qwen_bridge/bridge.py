@@ -38,6 +38,7 @@ from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.reply import whole
 from qwen_bridge.machine import RandomIds, SystemClock
+from qwen_bridge.overview import Overview
 from qwen_bridge.ports import Clock, ConversationStore, IdSource, Metrics, StoreUnavailable, Uncounted
 from qwen_bridge.profiles import Profile, bury, profiles
 from qwen_bridge.qwen.credentials import Credentials
@@ -102,6 +103,8 @@ class Bridge:
         self._seen = InstructionsBook()
         pace = Pace(settings.account_streams, settings.pause, settings.queue_limit)
         self._admission = Admission(pace, settings.queue_timeout, clock)
+        known = {name or "default": profile.credentials for name, profile in self._profiles.items()}
+        self.overview = Overview(known, self._admission, self._cooldown, self._conversations, clock)
         self._surface = ChatCompletionsSurface()
         self._terms, self._manner = terms(settings), manner(settings)
         self.metrics: Metrics = Uncounted()

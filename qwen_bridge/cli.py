@@ -85,6 +85,30 @@ def key(name: Annotated[str, typer.Argument(help="Whom it is for; stands in the 
 
 
 @app.command()
+def status(
+    port: Annotated[int, typer.Option(help="Port of the running bridge.")] = 8080,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Show how the running bridge is: sessions, conversations, last requests, faults. Fails when it is not ready."""
+    import httpx
+
+    from qwen_bridge.observe.status_text import text
+
+    url = f"http://{HOST}:{port}/status.json"
+    try:
+        answer = httpx.get(url, trust_env=False, timeout=10)
+        found = answer.raise_for_status().json()
+        shown = answer.text if as_json else text(found)
+    except httpx.TransportError as error:
+        _fail(f"No bridge answers at port {port} ({error}). Start it, or name its port with --port.")
+    except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
+        _fail(f"What answers at port {port} is no bridge, or shows no status (setting `status_page`).")
+    typer.echo(shown, nl=False)
+    if not found["ready"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="Port to listen on.")],
     tls: Annotated[bool, typer.Option("--tls", help="Serve https, with a certificate of its own.")] = False,

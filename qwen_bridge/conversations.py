@@ -16,7 +16,16 @@ import structlog
 
 from qwen_bridge.conversation.anchors import AnchorBook
 from qwen_bridge.exchange.effects import Commit, Forget
-from qwen_bridge.ports import Anchor, ChatSummary, Clock, ConversationStore, Metrics, StoreUnavailable, Uncounted
+from qwen_bridge.ports import (
+    Anchor,
+    ChatSummary,
+    Clock,
+    ConversationStore,
+    Counts,
+    Metrics,
+    StoreUnavailable,
+    Uncounted,
+)
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.store.sqlite import SQLiteStore
@@ -147,6 +156,16 @@ class Conversations:
             self._book.drop_chat(chat.chat_id)
         if self._bury is not None and gone:
             await self._bury(gone)
+
+    async def counts(self) -> Counts | None:
+        """How much the store holds now; None when it cannot say."""
+        try:
+            counts = await self._store.counts()
+        except StoreUnavailable as error:
+            self._failed(error)
+            return None
+        self._answered()
+        return counts
 
     async def aclose(self) -> None:
         """Let what is being written be written, then close the store."""

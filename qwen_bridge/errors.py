@@ -12,6 +12,7 @@
     │   ├── UnknownModel             404  model_not_found
     │   ├── ForeignSite              403  cross_site_refused      (a web page asks; no such request is served)
     │   ├── ForeignHost              403  host_refused            (called by a name that may be a stranger's)
+    │   ├── NotLocal                 403  not_local               (the status, asked for from another machine)
     │   ├── RequestTooLarge          413  request_too_large
     │   └── ContextTooLong           400  context_length_exceeded
     ├── AccessError                  this client may not use the bridge, or not now
@@ -108,6 +109,12 @@ class ForeignHost(RequestError):
     status = 403
     type = "permission_error"
     code = "host_refused"
+
+
+class NotLocal(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "not_local"
 
 
 class RequestTooLarge(RequestError):

@@ -74,6 +74,24 @@ class ChatSummary:
     used: float
 
 
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """How one Qwen session stands, for people. `digest` are the first characters of its account's.
+
+    `problem` is the code of what keeps requests from it, empty when nothing does; `rests` the seconds for which it is
+    still left in peace. `expires_at` is in seconds since 1970, None when the session does not say. `running` requests
+    are being answered, `waiting` ones stand in the queue.
+    """
+
+    name: str
+    digest: str
+    problem: str
+    rests: float
+    expires_at: float | None
+    running: int
+    waiting: int
+
+
 class ConversationStore(Protocol):
     """Keys (hex digests of a history) → anchors. Holds hashes and ids only, never text.
 

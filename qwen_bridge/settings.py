@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         description="Web pages that may use the API, by their origin, such as `http://localhost:3000`. All others are "
         "refused: a page could spend your Qwen account.",
     )
+    status_page: Literal["local", "open", "off"] = Field(
+        "local",
+        description="Who may see the bridge's own pages, the status and the counters: this machine, everybody who "
+        "reaches its port, or nobody. They hold no secrets and no text.",
+    )
     token: SecretLine = Field(None, description="The `token` cookie of your Qwen session.")
     cookies: SecretLine = Field(None, description="The whole Cookie header of your Qwen session; best copied whole.")
     bx_umidtoken: SecretLine = Field(None, description="The `bx-umidtoken` request header of your browser.")

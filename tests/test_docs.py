@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from docs import reference
 from qwen_bridge.cli import app
 from qwen_bridge.observe.advice import ADVICE
+from qwen_bridge.observe.metrics import PREFIX, TABLE
 from qwen_bridge.settings import Settings
 from qwen_bridge.simulator.server import Simulator
 from tests.bench.bench import parser
@@ -110,10 +111,11 @@ def test_readme_is_short() -> None:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
 def test_settings_that_are_named_exist(guide: Path) -> None:
-    """Every option and variable of ours is a setting, or an error's code."""
+    """Every option and variable of ours is a setting, an error's code, or a counter."""
     codes = {error.code for error in reference.leaves()}
+    counters = {PREFIX} | {PREFIX + row.name + ("_total" if row.kind == "counter" else "") for row in TABLE}
     named = set(re.findall(r"\bqwen_[a-z_]+\b|\bQWEN_[A-Z_]+\b", read(guide)))
-    assert named <= known_settings() | codes
+    assert named <= known_settings() | codes | counters
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)

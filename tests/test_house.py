@@ -25,7 +25,17 @@ from tests.harness.shared import DATA, needs_shared
 FLOOR = {"messages", "events", "stage", "ports", "errors"}
 SIBLINGS = {"surfaces", "conversation", "qwen", "toolcalls", "recovery"}
 BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
-PARTS_OF_BRIDGE = {"admission", "catalog", "choices", "clients", "conversations", "machine", "profiles", "tidying"}
+PARTS_OF_BRIDGE = {
+    "admission",
+    "catalog",
+    "choices",
+    "clients",
+    "conversations",
+    "machine",
+    "overview",
+    "profiles",
+    "tidying",
+}
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
@@ -42,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admission": {"exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that lets requests go on
     "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
     "conversations": {"store", "exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that remembers
+    "overview": {"admission", "conversations"} | BELOW_EXCHANGE,  # the part of `bridge` that tells how things stand
     "tidying": {"upstream", "exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that clears away
     "upstream": {"ports", "wire", "qwen", "errors"},
     "store": {"ports", "wire", "qwen", "errors"},

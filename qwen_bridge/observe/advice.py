@@ -18,6 +18,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "model_not_found": "Qwen has no model of this name. `GET /v1/models` lists them; `model_aliases` adds names.",
     "cross_site_refused": "A web page called the bridge. `web_origins` names the pages that may; see security.",
     "host_refused": "The bridge was called by a name that may be a stranger's. Use its address, or set `hosts`.",
+    "not_local": "The status is shown on the bridge's own machine only, unless `status_page` is open.",
     "request_too_large": "The request, or Qwen's idea of it, is too large. Send less at once.",
     "context_length_exceeded": "The message is too large for Qwen, and no file was taken. Shorten the history.",
     "invalid_api_key": "The client's API key is none of `client_keys`. Nothing was asked of Qwen.",

@@ -16,6 +16,9 @@ from qwen_bridge.ports import Metrics
 NO_CONVERSATION = "none"
 """The conversation of a request that asks no model."""
 
+GIVEN_UP = "give_up"
+"""What was done about a fault that the client was told; everything else was another attempt."""
+
 _WORDS = re.compile(r"(?P<kind>hit|miss|new|reset)\b(?: depth=(?P<depth>\d+)/\d+)?(?:.*? reason=(?P<reason>\w+))?")
 _EDITED = re.compile(r"\bedited@\d+")
 _SAVED = re.compile(r"\bsaved=(\d+)")

@@ -12,6 +12,7 @@ import asyncio
 import collections
 import contextlib
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,10 +28,12 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from qwen_bridge.bridge import Bridge
 from qwen_bridge.errors import InternalError
+from qwen_bridge.observe.journal import Journal
 from qwen_bridge.observe.logs import configure
 from qwen_bridge.observe.metrics import PrometheusMetrics
 from qwen_bridge.observe.turns import count
 from qwen_bridge.observe.version import bridge_version
+from qwen_bridge.proxy.control import Control
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard, crash, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
@@ -58,6 +61,7 @@ class BridgeAddon:
     def __init__(self) -> None:
         self._turns: dict[str, Turn] = {}
         self._metrics = PrometheusMetrics(bridge_version())
+        self._journal = Journal(time.time())
         self._bridge: Bridge | None = None
         self._desk: Desk | None = None
         self._retired: set[Bridge] = set()
@@ -217,8 +221,10 @@ class BridgeAddon:
         if turn is not None:
             turn.over_for_good()
             facts = turn.facts(flow.response.status_code if flow.response else 0)
-            log.info("turn", **facts.line)
             count(facts, self._metrics)
+            if not turn.paged:
+                log.info("turn", **facts.line)
+                self._journal.enter(facts, time.time())
             flow.metadata.get(NOTE, {})["route"] = facts.conversation
         prune(ctx.options.qwen_view_limit)
         if self._retired:
@@ -245,8 +251,9 @@ class BridgeAddon:
         self._bridge = bridge
         tick = min(1.0, settings.keepalive / 4, settings.first_byte_timeout / 4, settings.idle_timeout / 4)
         network = Network(settings, lambda: bool(ctx.options.proxyauth))
-        desk = Desk(Guard(settings), Door.of(settings), network, self._turns, lambda: Turn(bridge), max(tick, 0.02))
-        self._desk = desk
+        control = Control(settings, self._metrics, self._journal, self._turns)
+        border = (Guard(settings), Door.of(settings), network)
+        self._desk = Desk(*border, self._turns, lambda: Turn(bridge), max(tick, 0.02), control)
         self._close_unused()
 
     def _present_desk(self) -> Desk:

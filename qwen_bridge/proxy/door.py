@@ -27,6 +27,7 @@ from mitmproxy.proxy.context import Context
 
 from qwen_bridge.errors import ForeignHost, ForeignSite
 from qwen_bridge.exchange.effects import Headers
+from qwen_bridge.proxy.network import is_here
 from qwen_bridge.settings import Settings
 
 _FOREIGN = frozenset({"cross-site", "same-site"})
@@ -56,10 +57,9 @@ class Visitor:
     @classmethod
     def of(cls, context: Context, request: http.Request, *, own: bool) -> Self:
         """Look at a request before anything in it is rewritten."""
-        peer = context.client.peername
         return cls(
             own=own,
-            local=peer is not None and _is_loopback(peer[0]),
+            local=is_here(context.client),
             host=request.host_header or request.authority or "",
             origin=request.headers.get("origin"),
             site=request.headers.get("sec-fetch-site"),
@@ -173,11 +173,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        address = ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    return address.is_loopback or bool((mapped := getattr(address, "ipv4_mapped", None)) and mapped.is_loopback)

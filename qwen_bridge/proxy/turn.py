@@ -23,8 +23,9 @@ from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.reply import refusal
-from qwen_bridge.observe.turns import TurnFacts
+from qwen_bridge.observe.turns import GIVEN_UP, TurnFacts
 from qwen_bridge.proxy.capture import Capture
+from qwen_bridge.proxy.control import Control
 from qwen_bridge.proxy.door import ANYBODY, Door, Visit, Visitor
 from qwen_bridge.proxy.guard import Guard, crash
 from qwen_bridge.proxy.network import Network
@@ -67,6 +68,7 @@ class Desk:
     turns: dict[str, Turn]
     new_turn: Callable[[], Turn]
     tick: float
+    control: Control | None = None
 
     def turn_for(self, context: Context, request: http.Request) -> Turn | None:
         """A new turn for a request that is the bridge's to answer, None for any other."""
@@ -79,10 +81,11 @@ class Desk:
             # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
             log.exception("a request could not be judged and is not forwarded")
         turn = self.new_turn()
-        turn.client, turn.visit, turn.look = context.client, visit, self.tick
+        turn.client, turn.visit, turn.control, turn.look = context.client, visit, self.control, self.tick
         try:
-            turn.objection = self.network.refusal(context.client, request)
-            turn.objection = turn.objection or turn.bridge.object_to(request.method, dict(decoded(request.headers)))
+            if self.control is None or visit is None or self.control.asked(visit, request.path) is None:
+                turn.objection = self.network.refusal(context.client, request)
+                turn.objection = turn.objection or turn.bridge.object_to(request.method, dict(decoded(request.headers)))
         except Exception:
             log.exception("a request could not be judged and is not served")
             turn.objection = crash()
@@ -100,6 +103,7 @@ class Turn:
         self.request_id = bridge.request_id()
         self.client: Client | None = None
         self.visit: Visit | None = ANYBODY
+        self.control: Control | None = None
         self.objection: BridgeError | None = None
         """Why it will not be served, known before its body."""
         self.call: Call | None = None
@@ -112,6 +116,8 @@ class Turn:
         self._order: Order | None = None
         self._told: BridgeError | None = None  # what was answered without an exchange
         self._gone = False
+        self.paged = False
+        """Whether a page of the bridge itself was asked for: nobody wants to read that in a log."""
         self._asks = self._bytes_up = 0
         self._began = bridge.now()
         self._first_word: float | None = None
@@ -200,10 +206,10 @@ class Turn:
         exchange, now = self.exchange, self.bridge.now()
         facts = TurnFacts(
             request_id=self.request_id,
-            route=self.call.kind if self.call is not None else "unknown",
+            route="own_page" if self.paged else self.call.kind if self.call is not None else "unknown",
             status=status,
             outcome=self._told.code if self._told else "left" if self._gone else "answered",
-            faults=((self._told.code, "give_up"),) if self._told else (),
+            faults=((self._told.code, GIVEN_UP),) if self._told else (),
             left=self._gone,
             duration=now - self._began,
         )
@@ -230,6 +236,10 @@ class Turn:
                 return self.crashed()
             try:
                 self.visit.check()
+                page = await self.control.answer(self.call, self.visit, self.bridge) if self.control else None
+                if page is not None:
+                    self.paged = True
+                    return page
                 opened = await self.bridge.open(self.call, self.request_id)
             except BridgeError as error:
                 return self.refuse(error)

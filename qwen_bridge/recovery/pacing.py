@@ -87,6 +87,11 @@ class Pacer:
             self._displaced.add(displaced)
         return displaced
 
+    def load(self, account: str) -> tuple[int, int]:
+        """How many answers run on the account, and how many tickets wait for it."""
+        state = self._accounts.get(account)
+        return (len(state.running), len(state.waiting)) if state is not None else (0, 0)
+
     def may_go(self, ticket: str) -> bool:
         """Whether the ticket has a slot."""
         state = self._state(ticket)

@@ -17,6 +17,7 @@ from mitmproxy import http
 from qwen_bridge.bridge import Bridge
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.addon import BridgeAddon
+from qwen_bridge.proxy.control import Control
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.turn import Turn
@@ -138,6 +139,8 @@ INNER: list[tuple[type, str]] = [
     (Guard, "is_own"),
     (Door, "admit"),
     (Door, "permission"),
+    (Control, "asked"),
+    (Control, "answer"),
     (Guard, "must_not_pass"),
     (Guard, "tunnels"),
     (Guard, "may_connect"),
