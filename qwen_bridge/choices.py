@@ -31,6 +31,7 @@ def manner(settings: Settings) -> Manner:
         system_changes=settings.system_changes,
         thinking=settings.thinking,
         tool_format=settings.tool_format,
+        tool_channel=settings.tool_channel,
         inline_limit=settings.inline_limit,
         uploads=settings.uploads == "auto",
     )

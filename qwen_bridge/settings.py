@@ -115,6 +115,11 @@ class Settings(BaseSettings):
     tool_format: Literal["auto", "hermes", "qwen_xml"] = Field(
         "auto", description="How tool calls are taught to the model: as its family was trained (`auto`), or one form."
     )
+    tool_channel: Literal["text", "local_mcp"] = Field(
+        "text",
+        description="How tools are told to the model: in the text, or on the site's own channel for them (`local_mcp`, "
+        "known from one report only), with the text where the site refuses that.",
+    )
     system_changes: Literal["diff", "resend", "ignore"] = Field(
         "diff",
         description="When a client changes its system prompt in mid-conversation: tell Qwen the changed lines, or all "

@@ -10,11 +10,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from qwen_bridge.errors import AnswerCutOff, BridgeError, ChatBusy, ChatGone, InternalError, ParentRefused, WireError
+from qwen_bridge.errors import (
+    AnswerCutOff,
+    BridgeError,
+    InternalError,
+    QwenRefused,
+    WireError,
+)
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
+from qwen_bridge.exchange import leftovers
 from qwen_bridge.exchange.attempt import Attempt
 from qwen_bridge.exchange.deadlines import Deadlines, Terms
-from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget, Headers, Stop
+from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Headers, Stop
 from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.repetition import Cause, cause_at_end
 from qwen_bridge.exchange.reply import refusal
@@ -101,7 +108,10 @@ class Exchange:
         if self.over:
             return ()
         self.failures.append(error)
-        decision = self._terms.policy.decide(error, self._progress(error), self._terms.jitter())
+        if isinstance(error, QwenRefused) and not self.worded and self.question.leave_channel():
+            decision: Decision = Retry(0.0)  # tools on the site's own channel: it does not take them
+        else:
+            decision = self._terms.policy.decide(error, self._progress(error), self._terms.jitter())
         self.decisions.append(decision)
         match decision:
             case Retry(delay):
@@ -111,10 +121,10 @@ class Exchange:
                 return [*stop, Again(delay)]
             case RestartChat():
                 return self._restart(error)
+            case GiveUp() if self._first is not None and not self._worded:
+                return [*self._stop(error), *self._forget(error), *self._close(self._first)]
             case GiveUp(final):
-                first = None if self._worded else self._first
-                told = self.refuse(final) if first is None else self._close(first)
-                return [*self._forget(error), *told]
+                return [*self._forget(error), *self.refuse(final)]
 
     # -- time and the client ----------------------------------------------------------------------------------------
 
@@ -207,24 +217,10 @@ class Exchange:
         return [*forget, Again(0.0)]
 
     def _stop(self, error: BridgeError) -> list[Effect]:
-        """What may still be written in the chat, and would refuse the next attempt as busy.
-
-        Qwen has ended by itself what it calls an error. What it was asked and has not even opened may turn out to be
-        there, as a busy chat.
-        """
-        started = self._telling.unfinished
-        if isinstance(error, ChatBusy):
-            return [Stop(self.question.chat_id, "")]
-        if started is None or not isinstance(error, WireError):
-            return []
-        return [Stop(self.question.chat_id, started.response_id)]
+        return leftovers.stop(error, self.question.chat_id, self._telling.unfinished)
 
     def _forget(self, error: BridgeError) -> list[Effect]:
-        """A node that Qwen refused is not tried again by anybody."""
-        anchor = self.question.anchor
-        if anchor is None or not isinstance(error, ParentRefused | ChatGone):
-            return []
-        return [Forget(anchor, isinstance(error, ChatGone))]
+        return leftovers.forget(error, self.question.anchor)
 
     def _progress(self, error: BridgeError) -> Progress:
         others = (i for i, earlier in enumerate(reversed(self.failures)) if type(earlier) is not type(error))
@@ -261,6 +257,8 @@ class Exchange:
         report = telling.report
         if telling.begun:
             telling.end(event)
+        if report is not None:
+            self.question.tooling.learn(report)
         kept = Kept(telling, pending, self._commit()) if telling.begun else None
         if report is not None and not worded and self.repeated is None:
             cause = cause_at_end(report, self.question.request.tool_choice)

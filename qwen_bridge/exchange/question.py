@@ -21,7 +21,7 @@ from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Ask, Commit
 from qwen_bridge.exchange.habits import Habits
 from qwen_bridge.exchange.repetition import Cause
-from qwen_bridge.exchange.tooling import Tooling
+from qwen_bridge.exchange.tooling import Channel, Tooling
 from qwen_bridge.exchange.wording import SystemChanges, Wording
 from qwen_bridge.messages import ChatRequest, Message
 from qwen_bridge.ports import Anchor, Clock, IdSource
@@ -59,6 +59,7 @@ class Manner:
     inline_limit: int
     uploads: bool
     tool_format: Literal["auto", "hermes", "qwen_xml"]
+    tool_channel: Channel = "text"
     habits: Habits = field(default_factory=Habits)
     """What was learnt about the models on the way: the one thing here that changes."""
 
@@ -77,7 +78,9 @@ class Question:
         self._manner = manner
         self._clock = clock
         self._ids = ids
-        self.tooling = Tooling(request, scope.model, manner.tool_format, ids, manner.habits)
+        self.tooling = Tooling(
+            request, scope.model, manner.tool_format, ids, manner.habits, channel=manner.tool_channel
+        )
         self._keys = chain(scope, request.dialogue)
         self._instructions = instructions_digest(request)
         seen.put(system_half(self._instructions), request.instructions)
@@ -119,6 +122,13 @@ class Question:
         """Put the question again, at the same place, in words that say why; see `repetition`."""
         self.tooling.repeat(cause, report)
         self._split = self._file = None
+
+    def leave_channel(self) -> bool:
+        """Teach tools in the text, after the site refused them on its own channel; False where they were in it."""
+        left = self.tooling.leave_channel()
+        if left:
+            self._split = self._file = None
+        return left
 
     @property
     def anchor(self) -> Anchor | None:
@@ -253,6 +263,7 @@ class Question:
             answer_id=self._ids.uuid(),
             timestamp=int(self._clock.now()),
             files=files,
+            local_mcp=self.tooling.local_mcp,
         )
         return completion(turn)
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from qwen_bridge.conversation.canonical import instructions_digest, system_half, tools_half
 from qwen_bridge.conversation.transcript import PLAIN_WORDS, Block, ToolWords, blocks
@@ -16,6 +17,7 @@ from qwen_bridge.errors import BridgeError, EmptyAnswer, ToolsIntercepted
 from qwen_bridge.events import StreamEvent, ToolCallDelta, ToolCallEnded, ToolCallStarted
 from qwen_bridge.exchange.earlier import EarlierAnswers
 from qwen_bridge.exchange.habits import Habits
+from qwen_bridge.exchange.local_channel import declaration, reminder
 from qwen_bridge.exchange.repetition import Cause, Patience, demands
 from qwen_bridge.messages import ChatRequest, Message, ToolCall
 from qwen_bridge.ports import IdSource
@@ -25,6 +27,8 @@ from qwen_bridge.toolcalls.extractor import ToolCallExtractor
 from qwen_bridge.toolcalls.policy import Reason, ToolSettings
 from qwen_bridge.toolcalls.report import Report
 from qwen_bridge.toolcalls.xml_client import described_tools
+
+type Channel = Literal["text", "local_mcp"]
 
 NOTE = "note"
 """Label of a part in which the bridge tells the model what became of a call."""
@@ -65,7 +69,14 @@ class Tooling:
     """
 
     def __init__(
-        self, request: ChatRequest, model: str, form: teach.FormSetting, ids: IdSource, habits: Habits | None = None
+        self,
+        request: ChatRequest,
+        model: str,
+        form: teach.FormSetting,
+        ids: IdSource,
+        habits: Habits | None = None,
+        *,
+        channel: Channel = "text",
     ) -> None:
         self._request = request
         self._model = model
@@ -78,10 +89,13 @@ class Tooling:
         self._declared = () if forbidden else request.tools
         self._described = () if request.tools else described_tools(request.instructions)
         self._earlier = EarlierAnswers(self._declared, self._described)
+        self._local = bool(channel == "local_mcp" and self._declared and self._habits.takes_local_tools(model))
 
     @property
     def text(self) -> str:
         """What a new chat, or one whose tools changed, is told of the tools; empty without any."""
+        if self._local:
+            return ""
         if self._declared:
             return teach.instructions(self._declared, self._form, self._request.tool_choice)
         return teach.xml_example(self._described[0]) if self._described else ""
@@ -89,7 +103,25 @@ class Tooling:
     @property
     def words(self) -> ToolWords:
         """How calls and results of the history are worded: in the taught form, or plainly where nothing is taught."""
-        return _FormWords(self._form) if self._declared else PLAIN_WORDS
+        return _FormWords(self._form) if self._declared and not self._local else PLAIN_WORDS
+
+    @property
+    def local_mcp(self) -> dict[str, Any] | None:
+        """The tools as they are declared beside the message; None where they are taught in it."""
+        return declaration(self._declared) if self._local else None
+
+    def leave_channel(self) -> bool:
+        """Teach in the text from now on; False where that is done already."""
+        if not self._local:
+            return False
+        self._habits.refused_local_tools(self._model)
+        self._local = False
+        return True
+
+    def learn(self, report: Report) -> None:
+        """Take note of how the model called: one that writes its calls into the text does not know the channel."""
+        if self._local and report.released and not any(call.dialect == "native" for call in report.released):
+            self._habits.refused_local_tools(self._model)
 
     def told(self, digest: str, anchor: str | None = None) -> str:
         """The request's `instructions_digest` as far as the chat was told of its tools, and in which form.
@@ -100,10 +132,12 @@ class Tooling:
         if self._request.tools and not self._declared:
             before = anchor or instructions_digest(replace(self._request, tools=()))
             return system_half(digest) + tools_half(before)
-        if not self._declared or self._form == teach.form_for(self._model):
+        if self._local and anchor is not None:
+            return system_half(digest) + tools_half(anchor)
+        if not self._declared or (self._form == teach.form_for(self._model) and not self._local):
             return digest
-        half = tools_half(digest)
-        return system_half(digest) + hashlib.sha256(f"{half} {self._form}".encode()).hexdigest()[: len(half)]
+        half, way = tools_half(digest), "local_mcp" if self._local else self._form
+        return system_half(digest) + hashlib.sha256(f"{half} {way}".encode()).hexdigest()[: len(half)]
 
     def parts(self, messages: Sequence[Message], known: Sequence[Message]) -> list[Block]:
         """The messages as parts, `known` being those before them: old answers as the model said them, a note behind
@@ -121,14 +155,15 @@ class Tooling:
                 before, run = [*before, *run], []
         parts += blocks(run, known=before, words=self.words)
         called = bool(known) or any(message.tool_calls for message in messages)
-        return self.remind(parts, called=called)
+        return self.remind(parts, called=called, results=bool(messages) and messages[-1].role == "tool")
 
-    def remind(self, parts: Sequence[Block], *, called: bool = False) -> list[Block]:
+    def remind(self, parts: Sequence[Block], *, called: bool = False, results: bool = False) -> list[Block]:
         """The parts with a line about the form at the end of the last: long contexts lose the opener of a call.
 
-        `called`: the chat may know of tools. Where the bridge asks again, its note stands before that line.
+        `called`: the chat may know of tools; `results`: the last part is one. Where the bridge asks again, its note
+        stands before that line.
         """
-        lines = [line for line in (self._note, self._reminder(called)) if line]
+        lines = [line for line in (self._note, self._reminder(called, results)) if line]
         if not lines or not parts:
             return list(parts)
         return [*parts[:-1], replace(parts[-1], text="\n\n".join([parts[-1].text, *lines]))]
@@ -153,7 +188,10 @@ class Tooling:
                 unknown = last.decision.reason is Reason.UNKNOWN_TOOL
                 self._note = notices.ask_for_declared(name) if unknown else notices.ask_again([name])
             case Cause.NO_CALL:
+                self.leave_channel()
                 self._note = notices.ask_for_call(self._request.tool_choice.name)
+            case Cause.INTERCEPTED if self.leave_channel():
+                pass
             case Cause.INTERCEPTED if self._declared:
                 if self._setting == "auto":
                     self._habits.intercepted(self._model, self._form)
@@ -161,8 +199,10 @@ class Tooling:
             case Cause.INTERCEPTED:
                 self._note = notices.ask_as_text()
 
-    def _reminder(self, called: bool) -> str:
+    def _reminder(self, called: bool, results: bool) -> str:
         choice = self._request.tool_choice
+        if self._local:
+            return reminder(choice, parallel=self._request.parallel_tool_calls, results=results)
         if self._declared:
             return teach.reminder(self._form, choice, parallel=self._request.parallel_tool_calls)
         if self._described:

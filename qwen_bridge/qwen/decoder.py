@@ -7,7 +7,7 @@ There is no end mark: the answer ends where the stream ends, and whether that en
     WAITING   nothing of the answer yet (created, keep-alives, an answer that finished without a word)
     WORKING   a phase is under way, nothing shown
     TALKING   a phase is under way or must follow, something shown
-    THOUGHT   the last phase was thinking, and it is finished: an answer may follow, or the stream ends here
+    THOUGHT   the last phase was thinking or a call, and it is finished: an answer may follow, or the stream ends here
     ANSWERED  the answer (or the last picture) is finished
     OVER      a terminal event has left; all that follows is dropped
 
@@ -36,6 +36,8 @@ from qwen_bridge.events import (
     UsageReported,
 )
 from qwen_bridge.qwen.faults import classify_frame, is_fault
+from qwen_bridge.qwen.native_calls import PHASES as CALLING_PHASES
+from qwen_bridge.qwen.native_calls import NativeCalls
 from qwen_bridge.qwen.thinking import ThinkingSummary
 from qwen_bridge.sse.decoder import SSEEvent, SSEOverflow
 
@@ -67,7 +69,7 @@ class QwenDecoder:
     would stay even if a "0" came later, since the two ages do not mix in one stream.
     """
 
-    __slots__ = ("_announced", "_candidate", "_opened", "_state", "_summary", "_usage", "_wrote")
+    __slots__ = ("_announced", "_calls", "_candidate", "_opened", "_state", "_summary", "_usage", "_wrote")
 
     def __init__(self) -> None:
         self._state = _State.WAITING
@@ -75,6 +77,7 @@ class QwenDecoder:
         self._opened: ResponseStarted | None = None  # the candidate's, kept back
         self._announced = False
         self._summary = ThinkingSummary()
+        self._calls = NativeCalls()
         self._usage: dict[str, Any] = {}  # the last total, as Qwen wrote it
         self._wrote = False  # text has been shown: a picture gets a paragraph of its own
 
@@ -180,6 +183,11 @@ class QwenDecoder:
         phase = delta.get("phase") or ""
         if (delta.get("role") or "assistant") != "assistant" or not isinstance(phase, str):
             phase = "function"  # a tool's result, whatever phase it names
+        if phase in CALLING_PHASES:
+            calls = self._calls.take(phase, delta)
+            if calls:
+                self._state = _State.THOUGHT
+                return [*ready, *calls]
         shown = self._shown_by(phase, delta)
         if shown is not None:
             ready.append(shown)

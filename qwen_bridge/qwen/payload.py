@@ -26,7 +26,8 @@ class Turn:
 
     `parent_id` is the node it hangs on (the `response_id` of the answer before), None for the first message of a chat.
     `message_id` and `answer_id` are UUIDs of the client's making; the server replaces both (capture 07). `files` are
-    ready elements of Qwen's `files` array. `timestamp` is in whole seconds since 1970.
+    ready elements of Qwen's `files` array. `timestamp` is in whole seconds since 1970. `local_mcp` declares tools of
+    the client on the site's own channel, `{server: {tool: {description, input_schema}}}` (toolcalls.md §7.4).
     """
 
     chat_id: str
@@ -38,6 +39,7 @@ class Turn:
     answer_id: str
     timestamp: int
     files: tuple[dict[str, Any], ...] = ()
+    local_mcp: dict[str, Any] | None = None
 
 
 def completions_path(chat_id: str) -> str:
@@ -81,7 +83,7 @@ def completion(turn: Turn) -> bytes:
         "timestamp": turn.timestamp,
         "models": [turn.model],
         "chat_type": "t2t",
-        "feature_config": _feature_config(turn.thinking),
+        "feature_config": _feature_config(turn),
         "extra": {"meta": {"subChatType": "t2t"}},
         "sub_chat_type": "t2t",
         "parent_id": turn.parent_id,
@@ -111,20 +113,22 @@ def delete_chats(chat_ids: Sequence[str]) -> bytes:
     return _dumps({"ids": list(chat_ids)})
 
 
-def _feature_config(thinking: bool) -> dict[str, Any]:
+def _feature_config(turn: Turn) -> dict[str, Any]:
     """The switches of one turn.
 
     `output_schema` makes the deltas name their phase. `auto_search` is false or the server may search on its own. No
     function switches: set to true, they make the model write "Tool … does not exists." about tools the prompt teaches.
     """
+    local_mcp = {} if turn.local_mcp is None else {"local_mcp": turn.local_mcp}
     return {
-        "thinking_enabled": thinking,
+        "thinking_enabled": turn.thinking,
         "output_schema": "phase",
         "research_mode": "normal",
         "auto_thinking": False,
-        "thinking_mode": "Thinking" if thinking else "Fast",
+        "thinking_mode": "Thinking" if turn.thinking else "Fast",
         "thinking_format": "summary",
         "auto_search": False,
+        **local_mcp,
     }
 
 

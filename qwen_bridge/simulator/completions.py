@@ -7,10 +7,11 @@ model. What comes out is a value; the server carries it out.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from qwen_bridge.simulator import faults, frames, model
+from qwen_bridge.simulator import faults, frames, local_tools, model
 from qwen_bridge.simulator.delivery import Delivery, Writes, recut
 from qwen_bridge.simulator.frames import Frame, Opening
 from qwen_bridge.simulator.generation import Generation, State
@@ -102,12 +103,15 @@ class _Opened:
         context = [model.Said(node.role, _seen(node.text, node.files)) for node in self.path]
         message = _seen(ask.content, ask.files)
         plan = model.answer(context, message, self.response_id, thinking=ask.thinks)
+        if plan.called is not None and plan.called[0] in ask.local_tools:
+            call = local_tools.LocalCall(ask.local_tools[plan.called[0]], *plan.called)
+            plan = replace(plan, text="", dialect=None, calls=(call,))
         if ask.platform_tools and plan.dialect is not None:
             plan = replace(plan, text=faults.missing_tool(plan, message), dialect=None)
         if ask.searches:
             plan = replace(plan, lookups=("web_search",))
         plan = replace(plan, reasoning_phase="thinking_summary" if ask.summarises else "think")
-        plan = _scripted(plan, entry)
+        plan = _scripted(plan, entry, ask.local_tools)
         row = entry.row
         return plan if row is None else row.plan(plan, entry.knobs(self.response_id, ask.content))
 
@@ -173,6 +177,7 @@ class _Opened:
             message=self.ask.content,
             files=[_told(file) for file in self.ask.files],
             context=[_entry(node) for node in self.path],
+            local_tools=list(self.ask.local_tools),
         )
 
     def _whole(self, generation: Generation) -> Reply:
@@ -187,10 +192,11 @@ class _Opened:
         return Reply.json_of({"success": True, "request_id": self.world.ids.uuid(), "data": data})
 
 
-def _scripted(plan: Plan, entry: Entry) -> Plan:
+def _scripted(plan: Plan, entry: Entry, declared: Mapping[str, str]) -> Plan:
     """The model's plan with what the script says in its place; a scripted text has no reasoning of the model's."""
-    if entry.text is not None:
-        plan = replace(plan, text=entry.text, reasoning="", dialect=None, lookups=())
+    if entry.text is not None or entry.calls is not None:
+        calls = local_tools.scripted(entry.calls or (), declared)
+        plan = replace(plan, text=entry.text or "", reasoning="", dialect=None, calls=calls, lookups=())
     given = {
         name: value
         for name in ("reasoning", "chunk", "phase", "reasoning_phase")

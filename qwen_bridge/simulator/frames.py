@@ -95,9 +95,9 @@ def render(plan: Plan, opening: Opening) -> list[Frame]:
     for lookup in plan.lookups:
         frames += _lookup(voice, lookup)
     frames += voice.reasoning(second, plan)
-    answer = voice.answer(plan)
+    answer = voice.answer(plan) if plan.text or not plan.calls else iter(())
     if plan.rival is None:
-        return frames + list(answer)
+        return [*frames, *answer, *(voice.function(call.delta) for call in plan.calls)]
     rival = _Voice(opening, opening.rival_id).answer(Plan(text=plan.rival, chunk=plan.chunk, phase=plan.phase))
     for theirs, ours in zip_longest(rival, answer):
         frames += [Frame(theirs.data)] if theirs else []

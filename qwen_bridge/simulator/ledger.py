@@ -19,7 +19,8 @@ class Turn:
 
     `parent_id` is the request's, as it came. `context` is what lay on the path root → parent, without `message`; an
     entry has `files` (name and text) where files hung on it. `answer` is what the tree keeps. `aborted`: the client
-    did not get the answer to its end, because it left, the wire broke, or the answer was stopped.
+    did not get the answer to its end, because it left, the wire broke, or the answer was stopped. `local_tools`: what
+    the message declared on the client's own channel, absent for none.
     """
 
     chat_id: str
@@ -31,9 +32,13 @@ class Turn:
     context: list[dict[str, Any]] = field(default_factory=list)
     answer: str = ""
     aborted: bool = False
+    local_tools: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        told = {name: getattr(self, name) for name in self.__slots__}
+        if not self.local_tools:
+            del told["local_tools"]
+        return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

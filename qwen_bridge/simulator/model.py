@@ -132,7 +132,8 @@ def _call(question: _Question) -> Plan:
     arguments, rest = _arguments(question.message, question.match)
     named = _IN_DIALECT.match(question.message, rest)
     dialect = named.group(1).lower() if named else "hermes"
-    return Plan(text=write_call(dialect, question.match.group(1), arguments), dialect=dialect)
+    name = question.match.group(1)
+    return Plan(text=write_call(dialect, name, arguments), dialect=dialect, called=(name, arguments))
 
 
 def _arguments(message: str, match: re.Match[str]) -> tuple[dict[str, Any], int]:

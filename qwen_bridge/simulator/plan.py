@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from qwen_bridge.simulator.local_tools import LocalCall
 
 type Lookup = Literal["web_search", "image_search"]
 type ReasoningPhase = Literal["think", "thinking_summary"]
@@ -14,14 +17,17 @@ class Plan:
     """One answer.
 
     `chunk` is the number of characters of one delta. `phase` is the phase that carries `text`. `dialect` names the
-    form of the tool call in `text`, for people. `lookups` come between reasoning and text; with `restart` the
-    reasoning goes on after them in a new block. `rival` is the text of a second candidate in the same stream.
+    form of the tool call in `text`, and `called` its tool and arguments; `calls` come on the client's channel, behind
+    the text. `lookups` come between reasoning and text; with `restart` the reasoning goes on after them in a new block.
+    `rival` is the text of a second candidate in the same stream.
     Without `finish` the last frame is missing; with `opens_only` nothing follows `response.created`.
     """
 
     text: str = ""
     reasoning: str = ""
     dialect: str | None = None
+    called: tuple[str, Mapping[str, Any]] | None = None
+    calls: tuple[LocalCall, ...] = ()
     chunk: int = 4
     phase: str = "answer"
     reasoning_phase: ReasoningPhase = "thinking_summary"

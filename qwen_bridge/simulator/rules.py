@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_bridge.simulator.catalog import MODELS, always_thinks, chat_types
+from qwen_bridge.simulator.local_tools import read_declared
 from qwen_bridge.simulator.refusals import Refused
 from qwen_bridge.simulator.requests import Request
 from qwen_bridge.simulator.tree import Attachment, Chat
@@ -36,6 +37,7 @@ class Ask:
     feature_config: dict[str, Any]
     chat_type: str
     platform_tools: bool
+    local_tools: dict[str, str]
 
     @property
     def thinks(self) -> bool:
@@ -122,6 +124,7 @@ def read_ask(world: World, request: Request) -> Ask:
         stream=body["stream"],
         feature_config=message["feature_config"],
         chat_type=message["chat_type"],
+        local_tools=read_declared(message["feature_config"], served=world.settings.local_mcp),
         platform_tools=any(message["feature_config"].get(switch) or body.get(switch) for switch in _TOOL_SWITCHES),
     )
 

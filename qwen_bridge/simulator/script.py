@@ -13,6 +13,7 @@ from typing import Any, Literal
 from qwen_bridge.simulator.delivery import Cut, recut
 from qwen_bridge.simulator.faults import FAULTS, Fault, Knobs
 from qwen_bridge.simulator.frames import Age
+from qwen_bridge.simulator.local_tools import are_calls
 from qwen_bridge.simulator.plan import ReasoningPhase
 
 type Target = Literal["completions", "chats/new"]
@@ -29,6 +30,7 @@ class Entry:
 
     `paced` tells whether the entry sets `pace` at all: an explicit null means no pause. `raw` is streamed verbatim as
     the body in place of all frames; `text` is then what the tree keeps. `cut` says in what pieces the body is sent.
+    `calls` come on the client's channel (`local_tools.py`), behind the text.
     `on` is `chats/new` for a fault that meets the next request for a new chat; such an entry has a fault that refuses
     or breaks, and nothing else.
     """
@@ -47,6 +49,7 @@ class Entry:
     delay: float | None = None
     size: int | None = None
     age: Age | None = None
+    calls: list[dict[str, Any]] | None = None
     on: Target = "completions"
 
     @property
@@ -73,6 +76,7 @@ _KEYS: Mapping[str, str] = {
     "delay": "a number, seconds",
     "size": "a whole number",
     "age": "A or B",
+    "calls": "a list of {tool_name, params}",
     "on": "completions or chats/new",
 }
 
@@ -142,8 +146,8 @@ def _fits(key: str, item: Any) -> bool:
             return item in ("A", "B")
         case "on":
             return item in ("completions", "chats/new")
-        case "cut":
-            return _is_cut(item)
+        case "cut" | "calls":
+            return _is_cut(item) if key == "cut" else are_calls(item)
         case "cuts":
             return isinstance(item, list) and all(_is_whole(offset, 0) for offset in item)
     return isinstance(item, str)

@@ -25,7 +25,8 @@ class Settings:
 
     `pace`: events per second where a script does not say, None for no pause. `accounts`: value of the cookie `token`
     → account. `umid`: the one right `bx-umidtoken`. `max_streams`: streams an account may have at once, None for any
-    number (for benches). `age`: of the frames (`frames.py`). `body_limit`: bytes of a request body. `seed`: of ids.
+    number (for benches). `age`: of the frames (`frames.py`). `body_limit`: bytes of a request body. `local_mcp`:
+    whether clients may declare tools of their own. `seed`: of ids.
     """
 
     pace: float | None = None
@@ -34,6 +35,7 @@ class Settings:
     max_streams: int | None = 2
     age: Age = "B"
     body_limit: int = 128 * 1024
+    local_mcp: bool = True
     seed: str = "simulator"
 
 

@@ -94,8 +94,8 @@ def reminder(form: Form, choice: ToolChoice | None = None, *, parallel: bool = T
     words = [f"(To use a tool, write {_SHAPES[form]}, with nothing after it."]
     if not parallel:
         words.append("One call per reply.")
-    if (demand := _demand(choice)) is not None:
-        words.append(demand)
+    if (wanted := demand(choice)) is not None:
+        words.append(wanted)
     return " ".join(words) + ")"
 
 
@@ -144,7 +144,8 @@ def results(messages: Sequence[Message], names: Mapping[str, str]) -> str:
     )
 
 
-def _demand(choice: ToolChoice) -> str | None:
+def demand(choice: ToolChoice) -> str | None:
+    """The sentence for a client that wants a call and no answer in words."""
     if choice.mode == "required":
         return "You must call a tool in this reply."
     if choice.mode == "named" and choice.name:
