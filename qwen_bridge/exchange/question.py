@@ -21,6 +21,7 @@ from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Ask, Commit
 from qwen_bridge.exchange.habits import Habits
 from qwen_bridge.exchange.repetition import Cause
+from qwen_bridge.exchange.title import title_of
 from qwen_bridge.exchange.tooling import Channel, Tooling
 from qwen_bridge.exchange.wording import SystemChanges, Wording
 from qwen_bridge.messages import ChatRequest, Message
@@ -29,9 +30,6 @@ from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.files import ELEMENT_ALLOWANCE
 from qwen_bridge.qwen.payload import Turn, completion, completions_path
 from qwen_bridge.toolcalls.report import Report
-
-TITLE_LENGTH = 60
-"""Characters of the first question that become the chat's title in Qwen's side bar."""
 
 UPLOADS = 2
 """How often an upload is tried whose connection breaks."""
@@ -147,10 +145,8 @@ class Question:
 
     @property
     def title(self) -> str:
-        """What the chat is called in Qwen's side bar: the first line of the first question."""
-        lines = (line.strip() for m in self.request.dialogue if m.role == "user" for line in m.text.splitlines())
-        first = next((line for line in lines if line), "New Chat")
-        return first if len(first) <= TITLE_LENGTH else first[: TITLE_LENGTH - 1] + "…"
+        """What the chat is called in Qwen's side bar."""
+        return title_of(self.request)
 
     def opened(self, chat_id: str) -> None:
         """A chat was opened. It serves every further attempt until `restart`."""

@@ -11,7 +11,7 @@ from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import chain, extend
 from qwen_bridge.errors import ContextTooLong, InternalError, UnsupportedParameter
 from qwen_bridge.events import ResponseStarted
-from qwen_bridge.exchange.question import TITLE_LENGTH, Manner, Question
+from qwen_bridge.exchange.question import Manner, Question
 from qwen_bridge.messages import ChatRequest, ImagePart, Message, TextPart
 from qwen_bridge.ports import Anchor
 from tests.exchange.driving import CREDENTIALS, HISTORY, MANNER, ORIGIN, SCOPE, asking, assistant, user
@@ -129,21 +129,6 @@ def test_thinking_is_the_settings_word_or_else_the_clients(
     """`auto` follows the client, and means no where it says nothing."""
     asked = started(asking(thinking=said), replace(MANNER, thinking=setting))
     assert body(asked)["messages"][0]["feature_config"]["thinking_enabled"] is thinks
-
-
-@pytest.mark.parametrize(
-    ("words", "title"),
-    [
-        ("\n  First line \nsecond", "First line"),
-        ("x" * 60, "x" * 60),
-        ("x" * 61, "x" * 59 + "…"),
-        (" \n ", "New Chat"),
-    ],
-)
-def test_a_chat_is_called_by_the_first_line_of_its_first_question(words: str, title: str) -> None:
-    """The first line with something in it, cut to what a side bar shows."""
-    assert question(asking(Message("system", (TextPart("S"),)), user(words), assistant("no"))).title == title
-    assert len(title) <= TITLE_LENGTH
 
 
 def test_a_body_at_the_limit_is_sent_and_one_byte_more_is_not() -> None:
