@@ -1,7 +1,7 @@
 """Writes the two guides that are tables of the code: `scripts/docs` calls it, `tests/test_docs.py` holds it.
 
-`settings.md` comes from `Settings`, `faults.md` from the error tree, the recovery rules and the registry of Qwen's
-refusals. The sentence of advice per error stands in `qwen_bridge/observe/advice.py`.
+`settings.md` comes from `Settings`, `faults.md` from the error tree, the catalogue of faults and what a run over all of
+them has shown. The sentence of advice per error stands in `qwen_bridge/observe/advice.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from docs import fault_results
 from qwen_bridge import errors
 from qwen_bridge.errors import BridgeError
+from qwen_bridge.exchange.faults import CATALOGUE
 from qwen_bridge.observe.advice import ADVICE
 from qwen_bridge.qwen.faults import FAULTS
 from qwen_bridge.qwen.refusal import Refusal
-from qwen_bridge.recovery.policy import RULES
 from qwen_bridge.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -73,8 +74,9 @@ authority) or `web_port` (mitmweb's own page).
 FAULTS_HEAD = """\
 # Faults
 
-Written by `scripts/docs` from `qwen_bridge/errors.py`, `qwen_bridge/recovery/policy.py` and
-`qwen_bridge/qwen/faults.py`; change it there. What to do about the common ones: [troubleshooting](troubleshooting.md).
+Written by `scripts/docs` from the catalogue in `qwen_bridge/exchange/faults.py`, a view of `qwen_bridge/errors.py`,
+`qwen_bridge/qwen/faults.py`, `qwen_bridge/recovery/policy.py` and `qwen_bridge/recovery/cooldown.py`; change it there.
+What to do about the common ones: [troubleshooting](troubleshooting.md).
 
 Every error has OpenAI's form, with all four keys, and an `x-request-id` that stands in the bridge's log too:
 
@@ -99,12 +101,33 @@ been shown, after `attempts` attempts, or when the waits would exceed `patience`
 """
 
 FAULTS_MIDDLE = """
-## How Qwen says it
+## What is known, and how
 
-Qwen refuses mostly with status 200 and some JSON. Each known form has a row in `FAULTS`; the first that matches
-decides. The sentence is what the client reads (here as for status 502); Qwen's own words follow it where it had some.
+One row for each fault, in the order in which they are looked for. Qwen refuses mostly with status 200 and some JSON, so
+status, content type and fields decide, and its words only where there is nothing else. The last rows are faults that
+nobody says.
 
-| known as | code | message |
+| fault | known by | code | by itself |
+|---|---|---|---|
+"""
+
+FAULTS_WORDS = """
+## What the client reads
+
+The sentence of each refusal (here as for status 502); Qwen's own words follow it where it had some.
+
+| fault | message |
+|---|---|
+"""
+
+FAULTS_RUN = """
+## What a run has shown
+
+`scripts/faults --write` drives each fault through `mitmdump`, with openai-python and openai-node and their own retries
+as their users have them: once, with a good answer behind it, and each time. Both clients saw the same. *Asked* is how
+often Qwen was asked for an answer, for the one request of the client's program. The names are those of the simulator.
+
+| what happens | once | each time |
 |---|---|---|
 """
 
@@ -131,12 +154,13 @@ def faults() -> str:
         )
         for error in leaves()
     )
-    said: dict[tuple[str, str], list[str]] = {}
+    known = ((row.name, row.known, f"`{row.error.code}`", row.action()) for row in CATALOGUE)
+    said: dict[str, list[str]] = {}
     for fault in FAULTS:
-        error = fault.error(Refusal(502))
-        said.setdefault((f"`{error.code}`", error.message), []).append(fault.name)
-    rows = ((", ".join(names), code, message) for (code, message), names in said.items())
-    return FAULTS_HEAD + _rows(told) + FAULTS_MIDDLE + _rows(rows)
+        said.setdefault(fault.error(Refusal(502)).message, []).append(fault.name)
+    words = ((", ".join(names), message) for message, names in said.items())
+    parts = ((FAULTS_HEAD, told), (FAULTS_MIDDLE, known), (FAULTS_WORDS, words), (FAULTS_RUN, fault_results.rows()))
+    return "".join(head + _rows(rows) for head, rows in parts)
 
 
 def leaves() -> list[type[BridgeError]]:
@@ -146,12 +170,7 @@ def leaves() -> list[type[BridgeError]]:
 
 
 def _by_itself(error: type[BridgeError]) -> str:
-    rule = RULES.get(error)
-    if rule is None:
-        return "–"
-    again = f"asks {rule.retries} more time{'s' if rule.retries > 1 else ''}" if rule.retries else ""
-    fresh = "whole history to a new chat" if rule.restart else ""
-    return ", then ".join(part for part in (again, fresh) if part)
+    return next((row.action() for row in CATALOGUE if row.error is error), "–")
 
 
 def _values(field: FieldInfo) -> str:

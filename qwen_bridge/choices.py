@@ -13,7 +13,7 @@ from qwen_bridge.settings import Settings
 def terms(settings: Settings) -> Terms:
     """What every exchange keeps to."""
     return Terms(
-        policy=RecoveryPolicy(attempts=settings.attempts, patience=settings.patience),
+        policy=RecoveryPolicy(settings.attempts, settings.patience, settings.backoff),
         first_byte=settings.first_byte_timeout,
         idle=settings.idle_timeout,
         total=settings.total_timeout,

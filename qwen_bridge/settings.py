@@ -154,6 +154,9 @@ class Settings(BaseSettings):
     )
     attempts: int = Field(6, ge=1, le=20, description="Attempts for one request, before its first word is shown.")
     patience: float = Field(60.0, ge=0, description="Longest sum of waits between the attempts for one request.")
+    backoff: float = Field(
+        1.0, ge=0, description="Factor on the waits between attempts, which begin at a quarter of a second to two."
+    )
     cooldown: float = Field(
         900.0,
         ge=0,

@@ -47,7 +47,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "qwen_connection_lost": "The connection ended before Qwen answered.",
     "qwen_answer_cut_off": "The connection ended in the middle of the answer.",
     "qwen_answer_unreadable": "What came is not Qwen's protocol. If it stays so, the site has changed.",
-    "qwen_timeout": "Qwen took longer than `first_byte_timeout`, or paused longer than `idle_timeout`.",
+    "qwen_timeout": "Qwen took longer than `first_byte_timeout`, `idle_timeout` or `total_timeout` allow.",
     "bridge_internal_error": "A bug in the bridge. Nothing was forwarded. Please report it with the log.",
 }
 """Error code → what it means to the reader."""

@@ -16,6 +16,9 @@ from typing import Protocol
 
 from qwen_bridge.errors import BridgeError, ChallengeRequired, QuotaExceeded
 
+RESTS = (ChallengeRequired, QuotaExceeded)
+"""What a session rests after."""
+
 PROBE = 60.0
 """Seconds for which the others wait for the verdict of a request that was let through."""
 
@@ -72,7 +75,7 @@ class CoolDown:
     def struck(self, session: str, error: BridgeError, now: float) -> str:
         """Qwen has answered with `error`. Returns what that means for the session, empty when it means nothing."""
         rest = self._rests.get(session)
-        if error.resting or not isinstance(error, ChallengeRequired | QuotaExceeded) or not self._pause:
+        if error.resting or not isinstance(error, RESTS) or not self._pause:
             return ""
         strikes = rest.strikes + 1 if rest is not None and type(rest.error) is type(error) else 1
         if isinstance(error, QuotaExceeded):

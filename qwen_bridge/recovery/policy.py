@@ -94,10 +94,14 @@ RULES: dict[type[BridgeError], Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPolicy:
-    """The table with its limits: at most `attempts` attempts, and `patience` seconds of waiting in sum."""
+    """The table with its limits: at most `attempts` attempts, and `patience` seconds of waiting in sum.
+
+    `backoff` is a factor on the waits of the table; what Qwen itself demands is not touched by it.
+    """
 
     attempts: int = 6
     patience: float = 60.0
+    backoff: float = 1.0
 
     def decide(self, error: BridgeError, progress: Progress, jitter: float = 0.0) -> Decision:
         """What to do about `error`. `jitter`, from 0 to 1, lengthens a wait by up to a quarter of it."""
@@ -113,5 +117,5 @@ class RecoveryPolicy:
         return GiveUp(error)
 
     def _delay(self, rule: Rule, error: BridgeError, progress: Progress, jitter: float) -> float:
-        backoff = rule.base * 2.0 ** (progress.same - 1) * (1.0 + jitter / 4.0)
+        backoff = self.backoff * rule.base * 2.0 ** (progress.same - 1) * (1.0 + jitter / 4.0)
         return max(backoff, error.retry_after or 0.0)

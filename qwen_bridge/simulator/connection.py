@@ -23,10 +23,12 @@ _REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    413: "Content Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",
     502: "Bad Gateway",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
 _STREAM_TYPE = "text/event-stream"
 _LINGER_ZERO = struct.pack("ii", 1, 0)

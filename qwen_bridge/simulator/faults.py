@@ -23,6 +23,7 @@ from qwen_bridge.simulator.refusals import REFUSALS, Refusal
 
 _SLOW_START_SECONDS = 1.0
 _HUGE_LINE_BYTES = 4 * 1024 * 1024
+_BOMB_BYTES = 32 * 1024 * 1024
 _GARBAGE_BYTES = 4096
 _KEEP_ALIVES = 3
 _TWO_THOUGHTS = "I look for it first.\n\nNow I have found it."
@@ -94,6 +95,11 @@ def _slow_start(delivery: Delivery, knobs: Knobs) -> Delivery:
 def _gzip(delivery: Delivery, _: Knobs) -> Delivery:
     headers = (*delivery.headers, ("content-encoding", "gzip"))
     return replace(delivery, frames=compress(delivery.frames), headers=headers)
+
+
+def _gzip_bomb(delivery: Delivery, knobs: Knobs) -> Delivery:
+    size = _BOMB_BYTES if knobs.size is None else knobs.size
+    return _gzip(replace(delivery, frames=(Frame(bytes(size)),)), knobs)
 
 
 def _gzip_cut(delivery: Delivery, knobs: Knobs) -> Delivery:
@@ -210,6 +216,7 @@ _ROWS: tuple[Fault, ...] = (
     ),
     Fault(name="crlf", says="lines end with CR LF", frames=_crlf),
     Fault(name="gzip", says="the body is compressed", delivery=_gzip),
+    Fault(name="gzip_bomb", says="a few kilobytes that swell to `size` bytes (32 MiB)", delivery=_gzip_bomb),
     Fault(name="gzip_cut", says="the body is compressed and its end is missing", delivery=_gzip_cut),
     Fault(
         name="late_error",

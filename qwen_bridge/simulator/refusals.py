@@ -82,6 +82,9 @@ _WAF = (
     '<!doctypehtml><html><head><meta charset="utf-8"><meta name="aliyun_waf_aa" content="REDACTED"></head>'
     "<body></body></html>"
 )
+_PAGE = "<!DOCTYPE html><html><head><title>Qwen</title></head><body></body></html>"
+_SUCCESS = _compact({"success": True, "request_id": "@request_id@", "data": {}})
+_BYTES = "application/octet-stream"
 _STREAM = "text/event-stream"
 _HTML = "text/html"
 
@@ -89,7 +92,13 @@ _HTML = "text/html"
 _QUOTA_OF_TOKENS = "Allocated quota exceeded, please increase your quota limit. #token-limit"
 _INSPECTED = "内容安全警告：输入数据可能包含不适当的内容！"
 _FAILED_DELTA = {"role": "assistant", "content": "", "phase": "answer", "status": "error"}
-_GATEWAY_PAGES = ((500, "Internal Server Error"), (502, "Bad Gateway"), (503, "Service Unavailable"))
+_GATEWAY_PAGES = (
+    (413, "Request Entity Too Large"),
+    (500, "Internal Server Error"),
+    (502, "Bad Gateway"),
+    (503, "Service Unavailable"),
+    (504, "Gateway Timeout"),
+)
 
 
 def _gateway(status: int, words: str) -> Refusal:
@@ -203,6 +212,22 @@ _ROWS: tuple[Refusal, ...] = (
         body=_failed("Too_Many_Requests", "Request rate increased too quickly", numbered=True),
     ),
     *(_gateway(*page) for page in _GATEWAY_PAGES),
+    Refusal(name="http_403", says="no, and no reason", status=403, body=_compact({"detail": "Forbidden"})),
+    Refusal(name="http_404", says="not here, and no reason", status=404, body=_compact({"detail": "Not Found"})),
+    Refusal(name="http_200_empty", says="nothing at all", content_type=_BYTES, body=""),
+    Refusal(name="http_200_text", says="words that are no protocol", content_type="text/plain", body="Hello?"),
+    Refusal(name="http_200_page", says="a web page without a mark of the firewall", content_type=_HTML, body=_PAGE),
+    Refusal(name="http_200_success", says="an envelope of success where a stream was due", body=_SUCCESS),
+    Refusal(
+        name="http_200_pace",
+        says="requests come too fast, in words alone",
+        body=_failed("Bad_Request", "Request rate increased too quickly"),
+    ),
+    Refusal(
+        name="http_200_expired",
+        says="the token has run out, in words alone",
+        body=_failed("Bad_Request", "Token has expired"),
+    ),
     Refusal(name="waf_json_punish", says="the captcha as JSON", body=_compact(_CAPTCHA)),
     Refusal(name="waf_html_redirect", says="the captcha as a page", content_type=_HTML, body=_REDIRECT),
     Refusal(name="waf_html_aliyun", says="the firewall's page", content_type=_HTML, body=_WAF),

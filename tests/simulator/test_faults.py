@@ -70,7 +70,7 @@ def half_before_error(answer: httpx.Response, code: str, details: str) -> bool:
 
 def test_every_fault_is_tested_here() -> None:
     """A new row needs a new expectation."""
-    assert set(FAULTS) == set(REFUSALS) | set(STREAMS) | set(BROKEN) | {"gzip_cut"}
+    assert set(FAULTS) == set(REFUSALS) | set(STREAMS) | set(BROKEN) | {"gzip_cut", "gzip_bomb"}
     assert all(fault.name == name and fault.says for name, fault in FAULTS.items())
 
 
@@ -89,7 +89,7 @@ async def test_a_refusal_comes_over_the_wire(name: str, simulator: Simulator, br
     answer = await browser.ask(chat_id, "hi")
     row = REFUSALS[name]
     assert (answer.status_code, answer.headers["content-type"]) == (row.status, row.content_type)
-    assert answer.content.replace(b"None", b"") != b"" or name == "empty_stream"
+    assert answer.content.replace(b"None", b"") != b"" or name in ("empty_stream", "http_200_empty")
     assert all(answer.headers[key] == value for key, value in row.headers)
     assert [line.reason for line in simulator.ledger.refused] == [name]
     assert not simulator.ledger.turns
@@ -144,6 +144,16 @@ async def test_a_compressed_stream_can_lack_its_end(simulator: Simulator, browse
         raw = b"".join([data async for data in answer.aiter_raw()])
     with pytest.raises(EOFError):
         gzip.decompress(raw)
+
+
+async def test_a_bomb_is_small_on_the_wire(simulator: Simulator, browser: Browser) -> None:
+    """`gzip_bomb` becomes a thousand times its size."""
+    chat_id = await browser.new_chat()
+    simulator.script([{"fault": "gzip_bomb", "size": 1_000_000}])
+    async with browser.asking(chat_id, COUNT) as answer:
+        raw = b"".join([data async for data in answer.aiter_raw()])
+    assert len(raw) < 2_000
+    assert gzip.decompress(raw) == bytes(1_000_000)
 
 
 async def test_a_missing_tool_is_named(simulator: Simulator, browser: Browser) -> None:
