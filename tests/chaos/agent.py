@@ -36,10 +36,21 @@ TOOLS = [tool("read_file", "path"), tool("write_file", "path", "content"), tool(
 
 
 class Agent:
-    """One of the fifty. `over` ends it after the turn it is in."""
+    """One of the fifty. `pause` is its time to think, in seconds; `over` ends it after the turn it is in."""
 
-    def __init__(self, number: int, line: Line, record: Record, seed: str) -> None:
+    def __init__(
+        self,
+        number: int,
+        line: Line,
+        record: Record,
+        seed: str,
+        *,
+        pause: tuple[float, float] = (0.1, 1.5),
+        longest: int = LONGEST,
+    ) -> None:
         self.over = False
+        self._pause = pause
+        self._longest = longest
         self._number = number
         self._line = line
         self._record = record
@@ -60,7 +71,7 @@ class Agent:
         await asyncio.sleep(self._chance.random() * 2)
         while not self.over:
             await self._turn()
-            await asyncio.sleep(self._chance.uniform(0.1, 1.5))
+            await asyncio.sleep(self._chance.uniform(*self._pause))
 
     async def last_turn(self) -> None:
         """When all is quiet again, everybody must get an answer."""
@@ -73,7 +84,7 @@ class Agent:
     # -- what a client does ------------------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        if not self._history or len(self._history) > LONGEST:
+        if not self._history or len(self._history) > self._longest:
             self._begin()
         drawn = self._chance.random()
         answers = [at for at, message in enumerate(self._history) if message["role"] == "assistant"]

@@ -27,8 +27,8 @@ THROTTLES = ("rate_limited_v2", "parallel_limited", "http_429")
 class ChaosQwen(Simulator):
     """Every request draws its fate: the pace of its answer, and perhaps a fault. `calm` ends the faults."""
 
-    def __init__(self, seed: str, rate: float) -> None:
-        super().__init__(settings=Settings(accounts=ACCOUNTS, max_streams=STREAMS, seed=seed))
+    def __init__(self, seed: str, rate: float, max_streams: int | None = STREAMS) -> None:
+        super().__init__(settings=Settings(accounts=ACCOUNTS, max_streams=max_streams, seed=seed))
         self.calm = False
         self.struck: Counter[str] = Counter()
         self._chance = random.Random(f"{seed}/faults")
