@@ -114,9 +114,7 @@ class BridgeStream(HttpStream):
             self.client_state = self.state_consume_request_body
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
-        if self.turn is None:
-            return (yield from super().check_body_size(request))
-        return False
+        return False if self.turn is not None else (yield from super().check_body_size(request))
 
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         if self.turn is None or not request:
@@ -125,10 +123,11 @@ class BridgeStream(HttpStream):
         if reason is None:
             return False
         yield HttpRequestHeadersHook(self.flow)
-        yield from self._perform(refusal(InvalidRequest(f"{reason} Send a well-formed HTTP request.")))
+        # Where the request ends is in doubt. But for the header, mitmproxy would read what follows as the next one.
+        last = () if self.flow.request.is_http2 else (("connection", "close"),)
+        yield from self._perform(refusal(InvalidRequest(f"{reason} Send a well-formed HTTP request."), last))
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-        if not self.flow.request.is_http2:
-            # Where the request ends is in doubt, so nothing more is read from this connection.
+        if last:
             yield commands.CloseConnection(self.context.client)
         self.client_state = self.server_state = self.state_errored
         yield DropStream(self.stream_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -119,7 +120,7 @@ def _odd(rng: random.Random) -> bytes:
                 other, place = rng.choice(places)
                 container[key] = json.loads(json.dumps(other[place]))
             case _:
-                container[key] = rng.choice(ODD)
+                container[key] = copy.deepcopy(rng.choice(ODD))
     return json.dumps(body).encode()
 
 

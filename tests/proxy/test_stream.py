@@ -120,6 +120,16 @@ async def test_a_malformed_request_ends_the_connection(options: Options) -> None
     assert drive.turns == {}
 
 
+async def test_what_stands_behind_a_malformed_request_is_no_request(options: Options) -> None:
+    """Its end is in doubt: the rest may be its body, written so that we take it for another's request."""
+    drive = Bridged(options)
+    drive.receive(post(b"", b"Content-Length : 3") + post(STREAMED))
+    await drive.settle()
+    assert drive.hooks.count("requestheaders") == 1
+    assert drive.answer.count(b"HTTP/1.1") == 1
+    assert not drive.all(commands.OpenConnection)
+
+
 async def test_a_malformed_http2_request_ends_alone(options: Options) -> None:
     """In HTTP/2 the frame says where a request ends: the other streams of the connection go on."""
     drive = Bridged(options, b"h2")
