@@ -232,10 +232,10 @@ class Bridge:
         return f"req_{self._ids.token()}"
 
     async def aclose(self) -> None:
-        """Let what is under way end, then close store and client."""
+        """Let what is under way end, and close all; the store first, as Qwen may keep the rest waiting."""
+        await self._conversations.aclose()
         for profile in self._profiles.values():
             await profile.tidier.aclose()
-        await self._conversations.aclose()
         await self._uploader.aclose()
         await self._client.aclose()
 

@@ -180,6 +180,9 @@ class Settings(BaseSettings):
     total_timeout: float = Field(
         1800.0, gt=0, description="Longest time for one request, with its place in the queue and every attempt."
     )
+    drain: float = Field(
+        5.0, ge=0, description="How long running answers may go on once the bridge was told to end; then they are told."
+    )
     request_limit: int = Field(32 * 1024 * 1024, gt=0, description="Largest request taken from a client.")
     uploads: Literal["auto", "off"] = Field(
         "auto", description="Send what is too long for one message as an attached text file, or refuse it."

@@ -35,6 +35,7 @@ from qwen_bridge.observe.turns import count
 from qwen_bridge.observe.version import bridge_version
 from qwen_bridge.proxy.control import Control
 from qwen_bridge.proxy.door import Door
+from qwen_bridge.proxy.ending import Ending
 from qwen_bridge.proxy.guard import Guard, crash, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.network import Network
@@ -66,6 +67,7 @@ class BridgeAddon:
         self._desk: Desk | None = None
         self._retired: set[Bridge] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._ending = Ending(self._turns, self._close_all)
 
     # -- options ----------------------------------------------------------------------------------------------------
 
@@ -81,6 +83,7 @@ class BridgeAddon:
 
     @fail_closed
     def running(self) -> None:
+        self._ending.take_over_signals()
         self._stand_before_the_built_in()
         unknown = sorted(name for name in ctx.options.deferred if name.startswith(PREFIX))
         if unknown:
@@ -253,7 +256,8 @@ class BridgeAddon:
         network = Network(settings, lambda: bool(ctx.options.proxyauth))
         control = Control(settings, self._metrics, self._journal, self._turns)
         border = (Guard(settings), Door.of(settings), network)
-        self._desk = Desk(*border, self._turns, lambda: Turn(bridge), max(tick, 0.02), control)
+        self._ending.patience = settings.drain
+        self._desk = Desk(*border, self._turns, lambda: Turn(bridge), max(tick, 0.02), control, self._ending.refusal)
         self._close_unused()
 
     def _present_desk(self) -> Desk:
@@ -265,6 +269,14 @@ class BridgeAddon:
         for bridge in self._retired - {turn.bridge for turn in self._turns.values()}:
             self._retired.discard(bridge)
             self._close(bridge)
+
+    async def _close_all(self) -> None:
+        """Close every bridge, and wait for it."""
+        last, self._bridge = self._bridge, None
+        for bridge in (last, *self._retired):
+            if bridge is not None:
+                await bridge.aclose()
+        self._retired.clear()
 
     def _close(self, bridge: Bridge) -> None:
         task = asyncio.get_running_loop().create_task(bridge.aclose())

@@ -69,6 +69,8 @@ class Desk:
     new_turn: Callable[[], Turn]
     tick: float
     control: Control | None = None
+    closing: Callable[[], BridgeError | None] = lambda: None
+    """Why no request is taken any more, if so."""
 
     def turn_for(self, context: Context, request: http.Request) -> Turn | None:
         """A new turn for a request that is the bridge's to answer, None for any other."""
@@ -84,7 +86,7 @@ class Desk:
         turn.client, turn.visit, turn.control, turn.look = context.client, visit, self.control, self.tick
         try:
             if self.control is None or visit is None or self.control.asked(visit, request.path) is None:
-                turn.objection = self.network.refusal(context.client, request)
+                turn.objection = self.network.refusal(context.client, request) or self.closing()
                 turn.objection = turn.objection or turn.bridge.object_to(request.method, dict(decoded(request.headers)))
         except Exception:
             log.exception("a request could not be judged and is not served")
@@ -112,6 +114,7 @@ class Turn:
         self.look = 1.0
         """Seconds for which a stream waits in its hook: it has comments to send, and may have lost its client."""
         self._step: asyncio.Task[Order] | None = None
+        self._ending: BridgeError | None = None
         self.effect: Commit | Forget | Stop | None = None
         self._order: Order | None = None
         self._told: BridgeError | None = None  # what was answered without an exchange
@@ -130,6 +133,9 @@ class Turn:
         What takes long, like a chat to open or a file to upload, goes on beside the hook; the order is to come again.
         """
         self._order = None
+        if self._ending is not None:
+            self._order = self.refuse(self._ending)
+            return
         if self._step is None:
             self._step = asyncio.get_running_loop().create_task(self._next())
         done, _ = await asyncio.wait({self._step}, timeout=self.look)
@@ -150,6 +156,8 @@ class Turn:
         """Tell the exchange what happened, by the name of its method; a bug in it becomes an error for the client."""
         if self.exchange is None and what == "tick":
             return ()  # it is still being found out whether there is to be one
+        if self._ending is not None:
+            return self.refuse(self._ending)
         try:
             effects: Sequence[Effect] = getattr(self.exchange, what)(*args)
         except Exception:
@@ -187,6 +195,16 @@ class Turn:
     def permission(self) -> Headers:
         """What the head of the answer says besides, to a web page that may read it."""
         return self.visit.permission(self.call.headers) if self.visit is not None and self.call is not None else ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing has been asked for it yet."""
+        return self.exchange is None or self.exchange.standing.startswith("queued")
+
+    def end(self, error: BridgeError) -> None:
+        """Tell the client `error`, in whatever form it can still take, with the next thing that happens."""
+        self._ending = error
+        self.bridge.wake(self.request_id)
 
     def left(self) -> None:
         """The client has gone."""

@@ -61,7 +61,7 @@ class Proxy:
 
 def settings(upstream: str, state: Path, chosen: Mapping[str, Any]) -> dict[str, str]:
     """mitmproxy options for a bridge to `upstream` with a valid session; `chosen` are settings by their own names."""
-    named = {"upstream": upstream, "state": str(state), "keepalive": "5", **SESSION, **chosen}
+    named = {"upstream": upstream, "state": str(state), "keepalive": "5", "drain": "0", **SESSION, **chosen}
     return {f"qwen_{name}": str(value) for name, value in named.items() if value is not None}
 
 
