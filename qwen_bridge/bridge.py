@@ -52,7 +52,7 @@ from qwen_bridge.surfaces.models import list_body, one_body
 from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route, route_name
 from qwen_bridge.surfaces.surface import AnswerHead
 from qwen_bridge.upstream.client import QwenClient
-from qwen_bridge.upstream.files import DocumentUploader, Patience
+from qwen_bridge.upstream.files import DocumentUploader, Patience, store_pool
 
 log = structlog.get_logger("qwen_bridge")
 
@@ -92,7 +92,7 @@ class Bridge:
     ) -> None:
         self._settings = settings
         self._client = client
-        self._uploader = uploader or DocumentUploader(client.call, clock, ids)
+        self._uploader = uploader or DocumentUploader(client.call, clock, ids, store_pool())
         self._clock = clock
         self._ids = ids
         self._clients = Clients(settings)
@@ -123,8 +123,10 @@ class Bridge:
         except StoreUnavailable as error:
             log.warning("conversations are kept in memory only", reason=str(error))
             store = MemoryStore(clock, max_anchors=settings.max_anchors)
-        client = QwenClient(settings.upstream, clock, ids, tls)
-        return cls(settings, store, client, clock, ids, DocumentUploader(client.call, clock, ids, tls))
+        proxy = settings.egress.url if settings.egress else None
+        client = QwenClient(settings.upstream, clock, ids, tls, proxy)
+        uploader = DocumentUploader(client.call, clock, ids, store_pool(tls, proxy))
+        return cls(settings, store, client, clock, ids, uploader)
 
     def meter(self, metrics: Metrics) -> None:
         """Count into `metrics` from now on."""

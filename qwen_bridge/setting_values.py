@@ -56,7 +56,8 @@ def _split_aliases(value: object) -> object:
     return {name.strip(): model.strip() for name, _, model in pairs}
 
 
-def _one_header_line(value: object) -> object:
+def one_header_line(value: object) -> object:
+    """Text without control characters, `None` for none; anything else as it is."""
     if isinstance(value, str):
         value = value.strip()
         if any(ord(char) < 32 or ord(char) == 127 for char in value):
@@ -106,13 +107,13 @@ WebOrigins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names),
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_aliases)]
 """Name → name; written as `name=name` with commas between them."""
 
-HeaderLine = Annotated[str | None, BeforeValidator(_one_header_line)]
+HeaderLine = Annotated[str | None, BeforeValidator(one_header_line)]
 """One line that may stand in an HTTP header; what is empty is None."""
 
-SecretLine = Annotated[SecretStr | None, BeforeValidator(_one_header_line)]
+SecretLine = Annotated[SecretStr | None, BeforeValidator(one_header_line)]
 """A `HeaderLine` that is shown to nobody."""
 
-RedisAddress = Annotated[SecretStr | None, BeforeValidator(_one_header_line), AfterValidator(_redis_address)]
+RedisAddress = Annotated[SecretStr | None, BeforeValidator(one_header_line), AfterValidator(_redis_address)]
 """The URL of a Redis, secret because a password may stand in it."""
 
 StoreKind = Annotated[Literal["sqlite", "redis", "memory"], AfterValidator(_installed)]

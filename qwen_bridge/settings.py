@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from qwen_bridge.access_values import ClientKeys, ClientProfiles, Profiles, contradiction
+from qwen_bridge.egress_values import Egress, ProxyAddress, egress_of
 from qwen_bridge.setting_values import (
     LOOPBACK,
     Aliases,
@@ -57,6 +58,11 @@ class Settings(BaseSettings):
     upstream: UpstreamAddress = Field(
         "https://chat.qwen.ai",
         description="Where the Qwen web chat is. Plain http is accepted for this machine only (the simulator).",
+    )
+    upstream_proxy: ProxyAddress = Field(
+        None,
+        description="A proxy for everything that goes to Qwen, and nothing else: `http://HOST:PORT` or "
+        "`socks5://HOST:PORT`, with `USER:PASSWORD@` before the host where it asks for them.",
     )
     openai_hosts: HostNames = Field(
         ("api.openai.com",),
@@ -254,6 +260,11 @@ class Settings(BaseSettings):
         if self.spacing is not None:
             return self.spacing
         return 0.0 if self.upstream_host in LOOPBACK else 1.0
+
+    @property
+    def egress(self) -> Egress | None:
+        """The proxy on the way to Qwen."""
+        return None if self.upstream_proxy is None else egress_of(self.upstream_proxy.get_secret_value())
 
     @property
     def upstream_host(self) -> str:

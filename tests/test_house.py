@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # `toolcalls` to show that room alone
     "cli": FRONT | {"access_values", "simulator", "demo", "conversations", "machine", "ports", "toolcalls"},
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
-    "proxy": {"bridge", "exchange", "observe", "settings", "access_values", "errors"},
+    "proxy": {"bridge", "exchange", "observe", "settings", "access_values", "egress_values", "errors"},
     "bridge": PARTS_OF_BRIDGE | {"upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
     "machine": {"ports"},
     "choices": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that reads settings for others
@@ -58,9 +58,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"ports", "wire", "qwen", "errors"},
     "simulator": {"ports", "wire", "qwen", "errors"},
     "observe": {"ports", "settings", "errors"},
-    "settings": {"access_values", "setting_values", "errors"},
+    "settings": {"access_values", "egress_values", "setting_values", "errors"},
     "setting_values": {"errors"},
     "access_values": {"setting_values"},
+    "egress_values": {"setting_values"},
     "envelope": set(),
     "exchange": BELOW_EXCHANGE,
     **{room: {"wire", "sse"} | FLOOR for room in SIBLINGS},

@@ -21,6 +21,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from qwen_bridge.errors import InternalError
+from qwen_bridge.proxy.egress import way
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.settings import Settings
 
@@ -36,6 +37,8 @@ class Guard:
         self.upstream = settings.upstream
         self.address = (settings.upstream_host, settings.upstream_port)
         self.tls = settings.upstream_tls
+        self.egress = settings.egress
+        self.way = way(settings.egress)
         self.request_limit = settings.request_limit
 
     def claims(self, context: Context, request: http.Request) -> bool:

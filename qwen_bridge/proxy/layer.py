@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import cast
 
 from mitmproxy.connection import Connection, Server
-from mitmproxy.proxy import commands, events, layer
-from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer
+from mitmproxy.proxy import commands, events, layer, tunnel
+from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer
+from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
+from qwen_bridge.egress_values import Egress
+from qwen_bridge.proxy.egress import tunnel_to, way
 from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
 from qwen_bridge.proxy.turn import Desk
 
@@ -41,11 +44,38 @@ class BridgeHttpLayer(HttpLayer):
             # mitmproxy answers every later request with the first failure; a retry wants a new try.
             if isinstance(connection, Server) and connection.error and not connection.connected:
                 connection.error = None
-        for command in super().get_connection(event, reuse=reuse):
+        egress = self.desk().guard.egress
+        tunnelled = egress is not None and event.via == way(egress) and not self._can_reuse(event)
+        opening = self._tunnel(event, egress) if egress and tunnelled else super().get_connection(event, reuse=reuse)
+        for command in opening:
             if isinstance(command, commands.OpenConnection):
-                # A retry needs a connection of its own, or mitmproxy's HTTP/2 client would reuse the stream's id.
-                command.connection.alpn_offers = [b"http/1.1"]
+                for connection in self.connections:
+                    if isinstance(connection, Server) and not connection.connected:
+                        # A retry needs a connection of its own: mitmproxy's HTTP/2 client would reuse the stream's id.
+                        connection.alpn_offers = [b"http/1.1"]
             yield command
+
+    def _can_reuse(self, event: AskQwen) -> bool:
+        """Whether a connection is there, or being made, that mitmproxy will take for this one."""
+        multiplexed = self.context.client.alpn == b"h2"  # of such a client it takes none that is in use already
+        return any(
+            event.connection_spec_matches(connection)
+            and (connection in self.waiting_for_establishment or (connection.connected and not multiplexed))
+            for connection in self.connections
+        )
+
+    def _tunnel(self, event: AskQwen, egress: Egress) -> Commands:
+        """What mitmproxy does for a new connection, with our own tunnel at its bottom."""
+        context = self.context.fork()
+        context.server = Server(address=event.address, transport_protocol=event.transport_protocol, via=event.via)
+        stack = tunnel.LayerStack() / tunnel_to(context, egress)
+        if event.tls:
+            context.server.sni = event.address[0]
+            stack /= ServerTLSLayer(context)
+        stack /= HttpClient(context)
+        self.connections[context.server] = stack[0]
+        self.waiting_for_establishment[context.server].append(event)
+        yield from self.event_to_child(stack[0], events.Start())
 
     def silence(self, connection: Connection) -> None:
         """Let nothing that `connection` still brings reach a stream: it may be on its next attempt already."""

@@ -29,7 +29,11 @@ class Network:
         self._open = settings.serves_network
         self._keyless = settings.open_to_network and not settings.client_keys
         self._header_limit = settings.header_limit
-        self._qwen = (settings.upstream_host, settings.upstream_port)
+        egress = settings.egress
+        self._way = [
+            (settings.upstream_host, settings.upstream_port),
+            *([(egress.host, egress.port)] if egress else []),
+        ]
         self._guarded = guarded
 
     def refusal(self, client: Client, request: http.Request) -> BridgeError | None:
@@ -60,7 +64,7 @@ class Network:
         """Whether a connection, about to be opened, takes another machine past the bridge: the last barrier."""
         if isinstance(data.client.proxy_mode, UpstreamMode):
             return False  # everything goes to that proxy, and what may not was refused before
-        return data.server.address != self._qwen and self.passage_refusal(data.client) is not None
+        return data.server.address not in self._way and self.passage_refusal(data.client) is not None
 
     def advice(self, listening: Iterable[str]) -> str:
         """What to tell the owner about the addresses that are listened on; empty when only this machine has them."""

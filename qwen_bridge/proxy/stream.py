@@ -191,7 +191,7 @@ class BridgeStream(HttpStream):
     def _ask(self, turn: Turn, ask: Ask) -> Commands:
         guard = self.desk.guard
         aim(self.flow.request, ask, guard.upstream)
-        via, transport = self.flow.server_conn.via, self.flow.server_conn.transport_protocol
+        via, transport = guard.way or self.flow.server_conn.via, self.flow.server_conn.transport_protocol
         connection, error = yield AskQwen(guard.address, guard.tls, via, transport)
         if error:
             sentence = f"Qwen cannot be reached at {guard.upstream}: {error}. Check your network."

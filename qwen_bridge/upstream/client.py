@@ -36,17 +36,19 @@ type Answer = tuple[bytes, int, list[tuple[str, str]]]
 
 
 class QwenClient:
-    """One pool of connections to `origin` (scheme, host, port). Close it with `aclose`.
+    """One pool of connections to `origin` (scheme, host, port), by `proxy` if given. Close it with `aclose`.
 
     Every method raises a `BridgeError` that says what to do: `WireError`s for the network, what `qwen.faults` makes of
     the answer for the rest.
     """
 
-    def __init__(self, origin: str, clock: Clock, ids: IdSource, tls: ssl.SSLContext | bool = True) -> None:
+    def __init__(
+        self, origin: str, clock: Clock, ids: IdSource, tls: ssl.SSLContext | bool = True, proxy: str | None = None
+    ) -> None:
         self._origin = origin
         self._clock = clock
         self._ids = ids
-        self._http = httpx.AsyncClient(base_url=origin, verify=tls, timeout=TIMEOUT, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=origin, verify=tls, timeout=TIMEOUT, trust_env=False, proxy=proxy)
 
     async def open_chat(self, credentials: Credentials, model: str, title: str) -> str:
         """Open a chat and return its id."""

@@ -64,10 +64,15 @@ class Patience:
     interval: float = 0.5
 
 
+def store_pool(tls: ssl.SSLContext | bool = True, proxy: str | None = None) -> httpx.AsyncClient:
+    """Connections to the object store: `tls` is what its certificate is verified with, `proxy` the way there."""
+    return httpx.AsyncClient(verify=tls, timeout=TIMEOUT, trust_env=False, proxy=proxy)
+
+
 class DocumentUploader:
     """Uploads documents for any session. Close it with `aclose`.
 
-    `call` reaches Qwen, `tls` is what the store's certificate is verified with, `sleep` waits for a number of seconds.
+    `call` reaches Qwen, `store` (see `store_pool`) the object store, `sleep` waits for a number of seconds.
     """
 
     def __init__(
@@ -75,14 +80,14 @@ class DocumentUploader:
         call: QwenCall,
         clock: Clock,
         ids: IdSource,
-        tls: ssl.SSLContext | bool = True,
+        store: httpx.AsyncClient,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._call = call
         self._clock = clock
         self._ids = ids
         self._sleep = sleep
-        self._store = httpx.AsyncClient(verify=tls, timeout=TIMEOUT, trust_env=False)
+        self._store = store
 
     async def upload(self, credentials: Credentials, file: TextFile, patience: Patience) -> dict[str, Any]:
         """Upload `file` and wait until Qwen has read it; return its element of a message's `files`.

@@ -32,7 +32,7 @@ from qwen_bridge.simulator.dialects import write_call
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.store.sqlite import SQLiteStore
 from qwen_bridge.upstream.client import QwenClient
-from qwen_bridge.upstream.files import DocumentUploader
+from qwen_bridge.upstream.files import DocumentUploader, store_pool
 from tests.harness.editor import Editor
 from tests.harness.editor import settings as bridge_settings
 from tests.harness.effective import context_of, history_of
@@ -232,7 +232,7 @@ class Clients(RuleBasedStateMachine):
         chosen = bridge_settings(self._simulator.url, parent_from=self.PARENT_FROM)
         store = SQLiteStore(Path(self._folder.name) / f"{self._stores}.sqlite3", self._clock)
         client = QwenClient(chosen.upstream, self._clock, self._ids, False)
-        uploader = DocumentUploader(client.call, self._clock, self._ids, False)
+        uploader = DocumentUploader(client.call, self._clock, self._ids, store_pool(False))
         return Bridge(chosen, store, client, self._clock, self._ids, uploader)
 
     def _editor(self, history: list[Message], system: str = "Be exact.", **more: Any) -> Editor:

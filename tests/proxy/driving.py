@@ -33,7 +33,7 @@ from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.upstream.client import QwenClient
-from qwen_bridge.upstream.files import DocumentUploader
+from qwen_bridge.upstream.files import DocumentUploader, store_pool
 from tests.harness.ports import CountedIds, FixedClock
 from tests.harness.proxy import SESSION
 
@@ -179,7 +179,7 @@ class Bridged(Drive):
         ids = CountedIds()
         # No trust: who could do TLS would read all certificates of the world first.
         client = OneChat(self.settings.upstream, self.clock, ids, False)
-        uploader = DocumentUploader(client.call, self.clock, ids, False)
+        uploader = DocumentUploader(client.call, self.clock, ids, store_pool(False))
         self.bridge = Bridge(self.settings, MemoryStore(self.clock), client, self.clock, ids, uploader)
         self.turns: dict[str, Turn] = {}
         border = (Guard(self.settings), Door.of(self.settings), Network(self.settings))

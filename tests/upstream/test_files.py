@@ -29,7 +29,7 @@ from qwen_bridge.simulator.requests import Request
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.upstream import files as upstream_files
 from qwen_bridge.upstream.client import Answer, QwenClient
-from qwen_bridge.upstream.files import DocumentUploader, Patience, QwenCall
+from qwen_bridge.upstream.files import DocumentUploader, Patience, QwenCall, store_pool
 from tests.harness.odd import odd
 from tests.harness.ports import CountedIds, FixedClock
 from tests.harness.sockets import free_port
@@ -63,7 +63,7 @@ async def uploader_at(
 ) -> AsyncIterator[DocumentUploader]:
     """An uploader with the real client; `through` may change what Qwen says."""
     client = QwenClient(url, FixedClock(), CountedIds(), tls)
-    uploader = DocumentUploader(through(client.call), FixedClock(), CountedIds(), tls)
+    uploader = DocumentUploader(through(client.call), FixedClock(), CountedIds(), store_pool(tls))
     try:
         yield uploader
     finally:
@@ -134,7 +134,7 @@ async def test_the_pause_between_two_looks_is_the_given_one() -> None:
 
     async with Simulator() as simulator:
         client = QwenClient(simulator.url, FixedClock(), CountedIds())
-        uploader = DocumentUploader(client.call, FixedClock(), CountedIds(), sleep=sleep)
+        uploader = DocumentUploader(client.call, FixedClock(), CountedIds(), store_pool(), sleep)
         await uploader.upload(SESSION, FILE, Patience(interval=0.75))
         await uploader.aclose()
         await client.aclose()
