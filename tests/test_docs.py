@@ -33,13 +33,13 @@ COMMANDS = {"qwen-bridge": None, "scripts/run": "run", "scripts/demo": "demo"}
 """What starts our command line, and the command it stands for."""
 
 FOREIGN = {
-    *("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
     *("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_KEY"),
     *("web_port", "default_ca"),
 }
 """Variables, options and words of other programs."""
 
-FOREIGN_FLAGS = {"--proxy", "--cacert", "--auth-type", "--model", "--listen-host"}
+FOREIGN_FLAGS = {"--proxy", "--cacert", "--auth-type", "--model", "--listen-host", "--yolo", "--title"}
 """Flags of other programs, shown by themselves."""
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

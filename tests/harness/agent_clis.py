@@ -1,7 +1,7 @@
 """Coding agents from npm that run without a person: how each is told of the bridge, and what its tools are called.
 
-The places are real, the settings are those of docs/clients.md. `small` ones are installed by `scripts/test`, the others
-(some hundred MB each) by `scripts/agents`.
+Their settings are those of docs/clients.md. `scripts/test` installs the small ones, `scripts/agents` the large ones,
+some hundred MB each.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ TASK = "Please fix a.py"
 
 @dataclass(frozen=True)
 class Launch:
-    """A command and the environment it wants beside that of `node.run`."""
+    """A command and the environment it wants beside that of `node.run`; `first` is a command to be run before."""
 
     command: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    first: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class AgentCLI:
     """`launch` writes the settings into a home and says what to start; the rest are calls of its own tools.
 
-    `asks_again`: it puts its request again by itself when an answer ends with `length`.
+    `asks_again`: it asks again by itself when an answer ends with `length`.
     """
 
     name: str
@@ -118,4 +119,57 @@ CONTINUE = AgentCLI(
     shell=lambda command: ("Bash", {"command": command}),
 )
 
+LARGE_NODE = NODE / "large" / "node_modules"
+NOWHERE = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1,localhost"}
+"""For programs that are not Node's, which nobody watches: what leaves the machine ends at a closed port."""
+
+
+def _opencode(proxy: Proxy, home: Path) -> Launch:
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": proxy.base_url, "apiKey": "any"},
+        "models": {"gpt-4o": {}},
+    }
+    told = home / ".config" / "opencode" / "opencode.json"
+    told.parent.mkdir(parents=True)
+    settings = {"provider": {"bridge": provider}, "autoupdate": False, "share": "disabled"}
+    told.write_text(json.dumps({**settings, "permission": {"edit": "allow", "bash": "allow"}}), encoding="utf-8")
+    program = str(LARGE_NODE / ".bin" / "opencode")
+    quiet = {f"OPENCODE_DISABLE_{name}": "1" for name in ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD")}
+    # With a title given it does not ask for one, in a request of its own beside the first.
+    command = [program, "run", "--model", "bridge/gpt-4o", "--title", "A task", TASK]
+    return Launch(command, {**NOWHERE, **quiet})
+
+
+def _cline(proxy: Proxy, _home: Path) -> Launch:
+    program = str(LARGE_NODE / ".bin" / "cline")
+    provider = ["-p", "openai-compatible", "-k", "any", "-m", "gpt-4o", "-b", proxy.base_url]
+    return Launch([program, "-P", "openai-compatible", TASK], NOWHERE, first=[program, "auth", *provider])
+
+
+def _patch(file: Path, old: str, new: str) -> str:
+    minus = "".join(f"-{line}\n" for line in old.splitlines())
+    plus = "".join(f"+{line}\n" for line in new.splitlines())
+    return f"*** Begin Patch\n*** Update File: {file}\n@@\n{minus}{plus}*** End Patch"
+
+
+OPENCODE = AgentCLI(
+    name="opencode",
+    program=LARGE_NODE / "opencode-ai",
+    launch=_opencode,
+    read=lambda file: ("read", {"filePath": str(file)}),
+    edit=lambda file, old, new: ("edit", {"filePath": str(file), "oldString": old, "newString": new}),
+    shell=lambda command: ("bash", {"command": command, "description": "Runs it"}),
+)
+CLINE = AgentCLI(
+    name="cline",
+    program=LARGE_NODE / "cline",
+    launch=_cline,
+    read=lambda file: ("read_files", {"files": [{"path": str(file)}]}),
+    edit=lambda file, old, new: ("apply_patch", {"input": _patch(file, old, new)}),
+    shell=lambda command: ("run_commands", {"commands": [command]}),
+    asks_again=True,
+)
+
+LARGE = (OPENCODE, CLINE)
 SMALL = (QWEN_CODE, CONTINUE)

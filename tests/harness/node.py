@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,7 +38,7 @@ class Run:
 
 
 def run(command: Sequence[str], folder: Path, home: Path, environment: Mapping[str, str] | None = None) -> Run:
-    """Run a client in `folder`, with nothing of this machine's settings."""
+    """Run a client in `folder`, with nothing of this machine's settings. Only programs of Node's are watched."""
     home.mkdir(exist_ok=True)
     strayed = home / "strayed.txt"
     strayed.write_text("", encoding="utf-8")
@@ -50,8 +52,19 @@ def run(command: Sequence[str], folder: Path, home: Path, environment: Mapping[s
         "STRAYED_TO": str(strayed),
         **(environment or {}),
     }
-    done = subprocess.run(
-        command, cwd=folder, env=clean, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=LONGEST
-    )
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=clean, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=LONGEST
+        )
+    finally:
+        _end_what_stayed(home)
     beyond = tuple(strayed.read_text(encoding="utf-8").split())
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode(), beyond)
+
+
+def _end_what_stayed(home: Path) -> None:
+    """End what the program left running (Cline leaves a server): whatever has this run's home."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGTERM)
