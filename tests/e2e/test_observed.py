@@ -15,6 +15,7 @@ from qwen_bridge.observe.turns import Course
 from qwen_bridge.simulator.server import Simulator
 from tests.harness.proxy import in_process
 from tests.harness.scrape import samples
+from tests.harness.wire import until_forgotten
 
 HEADER = "x-qwen-bridge-conversation"
 
@@ -43,6 +44,7 @@ async def test_header_log_and_counters_agree(
             simulator.script([{"fault": "parent_not_exist"}])
             answers.append(await held(client, history, "And now?"))
             empty = await client.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": []})
+        await until_forgotten(proxy)  # the last turn is counted when its client has its answer already
         found = samples(proxy.addon._metrics)
     headers = [answer.headers[HEADER] for answer in answers]
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("event='turn'")]
