@@ -179,7 +179,7 @@ class Boundaries:
 
     def any_free(self, opener: Opener) -> bool:
         """Whether another declared parameter could still come."""
-        return any(self.is_free(key, opener) for key in self._tool.properties)
+        return not self._tool.properties or any(self.is_free(key, opener) for key in self._tool.properties)
 
     def is_lost(self, tag: Tag, opener: Opener) -> bool:
         """Whether a closing tag belongs to a declared parameter that could still come: its opener was lost."""

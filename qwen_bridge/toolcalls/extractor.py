@@ -169,13 +169,11 @@ class ToolCallExtractor:
         self._gate.resume(call.name for call in reading.calls)
         ready: list[StreamEvent] = []
         self._doubt()
-        lost = unopened(settled.text)
-        if not reading.whole:
-            self._outbox.doubt(lost)
+        inside = self._outbox.doubt(unopened(settled.text), flawed=reading.whole)
         ending = Ending.FOLLOWED if cut is None or not reading.last else _ending(cut=cut)
         for call in reading.calls:
-            ready += self._judge(call, reading.dialect, ending)
-        self._outbox.doubt(lost, flawed=True)
+            decision = _withheld(Reason.UNCLEAR) if inside else decide(call, ending)
+            ready += self._outbox.take(Judged(call, decision, reading.dialect))
         return settled.rest, ready
 
     def _doubt(self) -> None:

@@ -19,7 +19,8 @@ from qwen_bridge.toolcalls.place import Code, Place
 from qwen_bridge.toolcalls.ruins import unopened
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS, tag_at
 
-_STOP = re.compile(r"[<＜`\n]")
+_STOP = re.compile(r"[<＜](?=[ \t]{0,40}[/／]?[ \t]{0,40}(?:[|｜!]|\w|\Z))|[`\n]")
+"""A `<` matters only where a tag may follow: the others, however many, are passed over in one search."""
 _BLANKS = re.compile(r"[ \t]*")
 _LINE_MARK = re.compile(r"[{\[fT*`~&]")
 _BOLD = re.compile(r"\*{1,3}(?=[<＜])")

@@ -37,7 +37,9 @@ _WORD = re.compile(r"[A-Za-z_./~][\w./~:@-]*")
 _KEY_WORD = re.compile(r"[^\W\d][\w-]*")
 _NEXT_KEY = re.compile(r'\s*"(?:[^"\\\n]|\\u[0-9a-fA-F]{4}){1,80}"\s*:')
 _DECOY = re.compile(r'"(?:[^"\\\n]|\\u[0-9a-fA-F]{4}){1,80}\\?"\s*:')
-_END_OF_TEXT = re.compile(r"\s*(?:\Z|[<＜]\s*[/／])")
+_END_OF_TEXT = re.compile(
+    r"\s*(?:\Z|[<＜]\s*[/／]\s*[|｜]?\w*[|｜]?(?:tool|func|invoke|param|arg|call|think)|[<＜]\s*[/／][^<>＜＞\n]{1,80}[>＞]\s*\Z)"
+)
 _STRING_GOES_ON = re.compile(r"""[ \t]*["':\\]|[ \t]*,(?!\s*[{\[}\]])""")
 _SECOND_END = re.compile(r"""["'][\s}\]]*\}\s*(?:\Z|[<＜]\s*/)""")
 _NEXT_CALL = re.compile(r"[<＜]\s*(?:tool_?call|function|invoke)|\{\s*[\"']")

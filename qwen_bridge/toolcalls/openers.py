@@ -18,6 +18,10 @@ _KEY_INSIDE = re.compile(r"\s*<(?:name|key)>\s*(?P<key>[^<>\n]{1,80}?)\s*</(?:na
 _KEY_FIRST = re.compile(r"\s*(?P<key>[^<>\n]{1,80}?)\s*(?:[<＜]\s*/\s*(?:parameter|name)[^<>\n]{0,12}>|(?=\n))")
 _ASSIGNED = re.compile(r"\s*(?P<key>[^\W\d][\w\-]*)[ \t]*[=:][ \t]*")
 _ARG_KEY = re.compile(r"<arg_key>\s*(?P<key>[^<>\n]{1,80}?)\s*</arg_key>\s*<arg_value>")
+_ATTRIBUTES = re.compile(
+    r"""[\s/]*|(?:[\s,;]+[^\W\d][\w.:\-]*(?:\s*=\s*(?:"[^"]*"|'[^']*'|[“”][^“”]*[“”]|[^\s"'“”<>]+))?)*[\s/]*"""
+)
+_QUOTES = ('"', "'", "“", "”")
 _WORD = re.compile(r"[^\W\d][\w.\-]*")
 _VALUE_OPENER = re.compile(r"\s*[<＜]value[>＞]")
 
@@ -50,7 +54,8 @@ def read_opener(text: str, at: int, tool: Tool, closers: frozenset[str]) -> Open
     if tag.word.casefold() in PARAMETERS:
         return _nameless(text, tag, tool) if tag.plain else _named(text, tag, tool)
     key = tool.key(tag.word)
-    if (key is None and tool.properties) or tag.word.casefold() in closers or not tag.closed:
+    word = tag.word.casefold()
+    if (key is None and (tool.properties or word.startswith("param"))) or word in closers or not tag.closed:
         return None
     return _own_tag(tag, key)
 
@@ -89,6 +94,8 @@ def _named(text: str, tag: Tag, tool: Tool) -> Opener | None:
         return _unfinished(text, tag, found["key"], tool)
     if (fused := _FUSED.match(tail)) and fused["value"] and fused["value"][-1:] != "=":
         return Opener(key or written, key is not None, tag.start, tag.end, None, fused["value"], "param.fused_value")
+    if not _ATTRIBUTES.fullmatch(tail):
+        return None  # the `>` belongs to a value whose opener has none: a piece of it stands in the tag
     value = tag.attributes().get("value", "") if tag.void else None
     repair = "" if key in (None, written) else "key.folded"
     return Opener(key or written, key is not None, tag.start, tag.end, None, value, repair)
@@ -99,10 +106,11 @@ def _unfinished(text: str, tag: Tag, written: str, tool: Tool) -> Opener | None:
     for length in range(len(written), 0, -1):
         ends_word = length == len(written) or written[length].isspace()
         key = tool.key(written[:length]) if ends_word else None
-        if key is None and length == len(written) and not tool.properties and _WORD.fullmatch(written):
-            key = written  # any key will do
+        if length == len(written) and written not in tool.properties:
+            key = _alone_on_its_line(text, tag, written, key, tool)
         if key is not None:
             start = text.index(written, tag.start) + length
+            start += text[start : start + 1] in _QUOTES
             start += bool(text[start : start + 1]) and text[start] in " \t:="
             return Opener(key, True, tag.start, start, repair="param.bracket_missing")
     begun = [key for key in tool.properties if written.startswith(key) and written != key]
@@ -110,6 +118,14 @@ def _unfinished(text: str, tag: Tag, written: str, tool: Tool) -> Opener | None:
         return None
     start = text.index(written, tag.start) + len(begun[0])
     return Opener(begun[0], True, tag.start, start, repair="param.fused_value")
+
+
+def _alone_on_its_line(text: str, tag: Tag, written: str, key: str | None, tool: Tool) -> str | None:
+    """A key that is not spelled as declared: with something behind it on its line, that may be the value."""
+    if text[tag.end : tag.end + 1] not in ("\n", "\r"):
+        return None
+    any_key = not tool.properties and _WORD.fullmatch(written)
+    return written if key is None and any_key else key
 
 
 def _nameless(text: str, tag: Tag, tool: Tool) -> Opener | None:

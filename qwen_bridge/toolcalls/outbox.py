@@ -98,12 +98,14 @@ class Outbox:
             ready += self._send(self._queue.pop(0))
         return ready
 
-    def doubt(self, dangling: frozenset[str], *, flawed: bool = False) -> None:
+    def doubt(self, dangling: frozenset[str], *, flawed: bool = False) -> bool:
         """Closers came that nothing opened: a call that waits, and that one of them may close, is not clear.
 
         Behind a call that was withheld, a call may be a part of its body: then closers of any tool count. `flawed` is
         for closers that stood directly behind a call: those of parameters matter where a call before lacked its own.
+        True if a call became unclear by this: what comes next may be a part of it.
         """
+        changed = False
         if flawed:
             dangling &= self._parameters | PARAMETERS
         foreign = bool(dangling & (self._parameters | self._names | PARAMETERS))
@@ -113,7 +115,9 @@ class Outbox:
             open_end = not flawed or bool(judged.call.flaws - SETTLED)
             if released and ((open_end and judged.broken_by(dangling)) or (inside and foreign)):
                 judged.decision = Decision(Verdict.WITHHELD, Reason.UNCLEAR)
+                changed = True
             inside = inside or judged.decision.verdict is Verdict.WITHHELD
+        return changed
 
     def _doubt_unclosed(self) -> None:
         """Text goes on behind a call whose last value was not closed: it may be that value's."""

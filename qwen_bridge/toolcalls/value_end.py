@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from qwen_bridge.toolcalls.boundaries import FIRM, Boundaries, Next
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.openers import Opener
-from qwen_bridge.toolcalls.tags import PARAMETERS, WRAPPERS, Tag, after_space, tag_at
+from qwen_bridge.toolcalls.tags import NAMESPACE, PARAMETERS, WRAPPERS, Tag, after_space, tag_at
 
 _CDATA = "<![CDATA["
 _CDATA_END = re.compile(r"\]\]>")
 _CLOSERS_ONLY = re.compile(r"(?:\s*[<＜]\s*[/／][^<>＜＞]*[>＞])*\s*")
-_STRANGE_CLOSER = re.compile(r"[<＜\[{(]\s*[/／\\]\s*(?P<word>[\w:.\-]*)[^<>\n]{0,20}[>＞\]})]\Z")
+_STRANGE_CLOSER = re.compile(
+    rf"[<＜\[{{(]\s*[/／\\]{{1,3}}\s*{NAMESPACE}(?P<word>[\w:.\-]*)[^<>\n]{{0,20}}[>＞\]}})]\Z"
+)
+_LOST_BRACKET = re.compile(rf"[/／]?{NAMESPACE}(?P<word>[\w.\-]+)[>＞]\Z")
 _VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
 
 
@@ -162,7 +165,7 @@ class _Scan:
             return None
         if following in FIRM:
             after = tag.end + self._bounds.text.startswith(">", tag.end)  # `</parameter>>`
-            return End(tag.start, after, self._doubt(), "" if regular else "param.closer")
+            return End(tag.start, after, self._doubt(tag.start), "" if regular else "param.closer")
         if following is Next.CALL_END_THEN_TEXT and self._weak is None:
             self._weak = tag
         else:
@@ -177,10 +180,12 @@ class _Scan:
             return None
         return End(tag.start, again.end, Flaw.CLOSER_DOUBLED)
 
-    def _doubt(self) -> Flaw | None:
+    def _doubt(self, end: int) -> Flaw | None:
         """A closer inside that nothing opened may be what is left of a parameter whose opener was lost."""
         if self._lost or (self._opener.word is None and self._inner and self._bounds.any_free(self._opener)):
             return Flaw.AMBIGUOUS
+        if self._bounds.text.startswith((">", "＞"), self._opener.end) or self._bounds.text[end - 1] in "<＜":
+            return Flaw.AMBIGUOUS  # a bracket too many, or the first or last character of the value
         return None
 
     def _wrapper_closer(self, tag: Tag) -> End | None:
@@ -211,6 +216,8 @@ class _Scan:
         """The call ends here, and the value was not closed: it ended at the next parameter, or ends here."""
         if self._unclosed is not None:
             return self._at_next_parameter(self._unclosed)
+        if self._weak is not None:
+            return End(self._weak.start, self._weak.end, Flaw.AMBIGUOUS)
         if self._rivals:
             last = self._rivals[-1]
             alone = _CLOSERS_ONLY.fullmatch(self._bounds.text, last.end, tag.start) is not None
@@ -227,8 +234,12 @@ class _Scan:
     def _ends_in_strange_closer(self, at: int) -> bool:
         """Whether the value ends with a closer of something that it did not open: its own, in other words?"""
         value = self._bounds.text[self._opener.end : at].rstrip()
-        found = _STRANGE_CLOSER.search(value, max(0, len(value) - 100))
-        return found is not None and f"<{found['word']}" not in value
+        near = max(0, len(value) - 100)
+        found = _STRANGE_CLOSER.search(value, near)
+        if found is not None:
+            return f"<{found['word']}" not in value
+        lost = _LOST_BRACKET.search(value, near)  # `/parameter>` and `parameter>`
+        return lost is not None and lost["word"] in (self._opener.word, self._opener.key, *PARAMETERS)
 
     def _without_layout(self, at: int) -> int:
         """The end of an unclosed value: the line that its closer should have stood on is none of it."""
@@ -254,5 +265,5 @@ class _Scan:
             return End(self._rivals[-1].start, self._rivals[-1].end, Flaw.AMBIGUOUS)
         if self._loose is not None:
             return End(self._loose.start, self._loose.start, Flaw.AMBIGUOUS)
-        closed = self._inner or self._ends_in_strange_closer(size)
+        closed = self._inner or self._nested or self._ends_in_strange_closer(size)
         return End(size, size, Flaw.AMBIGUOUS if closed else Flaw.VALUE_OPEN)
