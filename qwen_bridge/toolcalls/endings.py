@@ -8,7 +8,7 @@ piece of a body without brackets costs one search.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from qwen_bridge.toolcalls.tags import CALLS, NAMESPACE, WRAPPERS, is_wrapper, tag_at
@@ -29,7 +29,7 @@ _ESCAPED_CLOSER = re.compile(r"&lt;/[\w.\-]+&gt;")
 class Watch(Protocol):
     """Offsets into the next piece at which the call may be over."""
 
-    def ends(self, text: str) -> Sequence[int]: ...
+    def ends(self, text: str) -> Iterable[int]: ...
 
 
 def watch_for(opener: str) -> Watch:
@@ -55,26 +55,27 @@ class TagWatch:
         )
         self._open: str | None = None  # the text since the last `<` that may still become a closer
 
-    def ends(self, text: str) -> Sequence[int]:
+    def ends(self, text: str) -> Iterable[int]:
         if self._open is None:
             if "<" not in text and "＜" not in text:
                 return ()
         elif self._open in _OPENING and _GOES_ON.match(text) is None:
             self._open = None
-        found: list[int] = []
+        return self._found(text)
+
+    def _found(self, text: str) -> Iterator[int]:
         start = 0
         for bracket in _BRACKET.finditer(text):
             if bracket.group() in "<＜":
                 self._open, start = "", bracket.start()
             elif self._open is not None:
                 if self._closer.fullmatch(self._open + text[start : bracket.end()]):
-                    found.append(bracket.end())
+                    yield bracket.end()
                 self._open = None
         if self._open is not None:
             self._open += text[start:]
             if len(self._open) > LONGEST_CLOSER:
                 self._open = None
-        return found
 
 
 class JsonWatch:
@@ -86,8 +87,7 @@ class JsonWatch:
         self._depth = 0
         self._string = self._escaped = self._closed = False
 
-    def ends(self, text: str) -> Sequence[int]:
-        found: list[int] = []
+    def ends(self, text: str) -> Iterator[int]:
         at = 0
         if self._escaped and text:
             at, self._escaped = 1, False
@@ -96,13 +96,12 @@ class JsonWatch:
                 behind = _BEHIND_JSON.search(text, at)
                 if behind is None:
                     break
-                found.append(behind.end())
+                yield behind.end()
                 at, self._closed = behind.start(), False
             mark = (_IN_STRING if self._string else _OUTSIDE).search(text, at)
             if mark is None:
                 break
             at = self._step(mark.group(), mark.end(), len(text))
-        return found
 
     def _step(self, mark: str, at: int, size: int) -> int:
         """Take one mark; return where to go on."""

@@ -82,7 +82,7 @@ class Markers:
     def at(self, text: str, at: int, *, final: bool) -> Found:
         """What stands at `at`, a `<`, `{`, `[` or `f`; `final` says that no more text will come."""
         if not final and len(text) - at > LONGEST_OPENER:
-            text, final = text[: at + LONGEST_OPENER] + _TOO_FAR, True
+            text, at, final = text[at : at + LONGEST_OPENER] + _TOO_FAR, 0, True
         if text[at] in "{[":
             return self._json(text, at, final)
         if text[at] == "f":

@@ -108,6 +108,8 @@ class Outbox:
         changed = False
         if flawed:
             dangling &= self._parameters | PARAMETERS
+        if not dangling:
+            return False
         foreign = bool(dangling & (self._parameters | self._names | PARAMETERS))
         inside = False
         for judged in self._queue:
