@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     profiles: Profiles = Field(
         None,
         description="More Qwen sessions, as tables `[profiles.NAME]` with `token`, `cookies`, `bx_umidtoken` and "
-        "`user_agent`; see security.",
+        "`user_agent`.",
     )
     client_keys: ClientKeys = Field(
         None,

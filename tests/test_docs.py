@@ -109,6 +109,14 @@ def test_readme_is_short() -> None:
     assert len(read(ROOT / "README.md").splitlines()) <= 200
 
 
+def test_every_promise_names_its_test() -> None:
+    """Each paragraph of promises in security.md ends with the files that hold it."""
+    promised = read(ROOT / "docs/security.md").split("## What is promised")[1].split("## What is not promised")[0]
+    paragraphs = [paragraph for paragraph in promised.split("\n\n") if paragraph.startswith("**")]
+    assert len(paragraphs) > 8
+    assert [paragraph for paragraph in paragraphs if not re.search(r"Held by\s+`tests/", paragraph)] == []
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
 def test_settings_that_are_named_exist(guide: Path) -> None:
     """Every option and variable of ours is a setting, an error's code, or a counter."""

@@ -42,8 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # `toolcalls` to show that room alone
     "cli": FRONT | {"access_values", "simulator", "demo", "conversations", "machine", "ports", "toolcalls"},
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
-    "proxy": {"bridge", "exchange", "observe", "settings", "access_values", "egress_values", "errors"},
+    "proxy": {"bridge", "cautions", "exchange", "observe", "settings", "access_values", "egress_values", "errors"},
     "bridge": PARTS_OF_BRIDGE | {"upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
+    "cautions": {"clients", "settings"},
     "machine": {"ports"},
     "choices": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that reads settings for others
     "clients": {"exchange", "settings", "access_values"} | BELOW_EXCHANGE,  # the part of `bridge` at its door
@@ -78,7 +79,7 @@ EFFECTFUL = (
     # and what was cut out of the server: its connections, the pace of its answers, its certificate
     *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
 )
-READS_FILES = (*EFFECTFUL, "settings")  # the TOML file and the environment
+READS_FILES = (*EFFECTFUL, "settings", "cautions")  # the TOML file and the environment
 
 EFFECTS = [
     *("time", "sched"),

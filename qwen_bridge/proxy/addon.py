@@ -27,6 +27,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from qwen_bridge.bridge import Bridge
+from qwen_bridge.cautions import cautions
 from qwen_bridge.errors import InternalError
 from qwen_bridge.observe.journal import Journal
 from qwen_bridge.observe.logs import configure
@@ -247,6 +248,8 @@ class BridgeAddon:
             ctx.options.update(connection_strategy="lazy")
 
     def _rebuild(self, settings: Settings) -> None:
+        for caution in cautions(settings):
+            log.warning(caution)
         bridge = Bridge.from_settings(settings, _tls(ctx.options))
         bridge.meter(self._metrics)
         if self._bridge is not None:
