@@ -36,6 +36,7 @@ from qwen_bridge.exchange.aside import is_aside
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.question import Question
+from qwen_bridge.exchange.record import record_of
 from qwen_bridge.exchange.reply import whole
 from qwen_bridge.machine import RandomIds, SystemClock
 from qwen_bridge.overview import Overview
@@ -43,6 +44,7 @@ from qwen_bridge.ports import Clock, ConversationStore, IdSource, Metrics, Store
 from qwen_bridge.profiles import Profile, bury, profiles
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.qwen.files import TextFile
+from qwen_bridge.recordings import Recorder
 from qwen_bridge.recovery.cooldown import CoolDown
 from qwen_bridge.recovery.pacing import Pace
 from qwen_bridge.settings import Settings
@@ -108,6 +110,7 @@ class Bridge:
         self._surface = ChatCompletionsSurface()
         self._terms, self._manner = terms(settings), manner(settings)
         self.metrics: Metrics = Uncounted()
+        self._recorder = Recorder(settings.recordings) if settings.recordings is not None else None
         self._waiting_since: dict[str, float] = {}  # request id → when it found its chat busy
 
     @classmethod
@@ -181,6 +184,8 @@ class Bridge:
         self._admission.release(exchange)
         self._waiting_since.pop(exchange.request_id, None)
         profile = self._of(exchange)
+        if self._recorder is not None and (record := record_of(exchange, self._clock.now())):
+            self._recorder.keep(record)
         if verdict := self._cooldown.judge(profile.credentials.fingerprint, exchange, self._clock.monotonic()):
             log.warning(f"the Qwen session {verdict}", profile=profile.name)
         if stop := exchange.unheard:
@@ -236,6 +241,8 @@ class Bridge:
     async def aclose(self) -> None:
         """Let what is under way end, and close all; the store first, as Qwen may keep the rest waiting."""
         await self._conversations.aclose()
+        if self._recorder is not None:
+            await self._recorder.aclose()
         for profile in self._profiles.values():
             await profile.tidier.aclose()
         await self._uploader.aclose()

@@ -32,6 +32,7 @@ def manner(settings: Settings) -> Manner:
         thinking=settings.thinking,
         tool_format=settings.tool_format,
         tool_channel=settings.tool_channel,
+        record=settings.recordings is not None,
         inline_limit=settings.inline_limit,
         uploads=settings.uploads == "auto",
     )

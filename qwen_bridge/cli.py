@@ -148,6 +148,33 @@ def toolcalls_parse(
         typer.echo(json.dumps(result, ensure_ascii=False))
 
 
+@app.command("export-calls")
+def export_calls(
+    recordings: Annotated[Path, typer.Argument(help="A file of recordings, or the folder that `record` names.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; without it, standard output.")] = None,
+) -> None:
+    """Write recorded tool calls as a fine-tuning set: one example a line, in OpenAI's chat form, without doubles."""
+    from qwen_bridge.observe.examples import Tally, examples
+
+    files = sorted(recordings.glob("*.jsonl")) if recordings.is_dir() else [recordings]
+    tally = Tally()
+    try:
+        lines = (line for file in files for line in file.read_text(encoding="utf-8", errors="replace").split("\n"))
+        written = "".join(f"{example}\n" for example in examples(lines, tally))
+    except OSError as error:
+        _fail(f"{error.filename} cannot be read: {error.strerror}.")
+    if out is None:
+        typer.echo(written, nl=False)
+    else:
+        out.touch(mode=0o600)
+        out.write_text(written, encoding="utf-8")
+    typer.echo(
+        f"{tally.examples} examples of {tally.records} exchanges: {tally.duplicates} came twice, "
+        f"{tally.unreleased} had no call or one that was not released, {tally.unreadable} could not be read.",
+        err=True,
+    )
+
+
 @conversations.callback(invoke_without_command=True)
 def conversations_default(context: typer.Context, state: State = None, options: Choices = None) -> None:
     """What the bridge remembers of conversations: ids and sizes, never a word. Without a command: the list."""

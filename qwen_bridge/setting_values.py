@@ -121,3 +121,20 @@ StoreKind = Annotated[Literal["sqlite", "redis", "memory"], AfterValidator(_inst
 
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 """A folder, `~` written out."""
+
+
+OFF = "off"
+"""The value of a setting that names a folder, where there is to be none."""
+
+
+def _off_or_folder(value: object) -> object:
+    text = str(value).strip() if isinstance(value, str | Path) else value
+    if not isinstance(text, str) or text in ("", OFF):
+        return OFF if text == "" else text
+    if not (text.startswith("~") or Path(text).is_absolute()):
+        raise ValueError("must be off, or a folder with its whole path, like ~/qwen-recordings")
+    return str(Path(text).expanduser())
+
+
+OffOrFolder = Annotated[str, BeforeValidator(_off_or_folder)]
+"""A folder with its whole path, or `off`."""

@@ -29,10 +29,12 @@ from qwen_bridge.access_values import ClientKeys, ClientProfiles, Profiles, cont
 from qwen_bridge.egress_values import Egress, ProxyAddress, egress_of
 from qwen_bridge.setting_values import (
     LOOPBACK,
+    OFF,
     Aliases,
     Folder,
     HeaderLine,
     HostNames,
+    OffOrFolder,
     RedisAddress,
     SecretLine,
     StoreKind,
@@ -199,6 +201,11 @@ class Settings(BaseSettings):
     message_limit: int = Field(
         117_000, gt=0, description="Largest body sent to Qwen; from about 128 KiB its firewall answers instead."
     )
+    record: OffOrFolder = Field(
+        "off",
+        description="Folder for recordings of exchanges with tools, redacted, for `qwen-bridge export-calls`; it holds "
+        "your words and the model's. `off` records nothing.",
+    )
     view_limit: int = Field(300, gt=0, description="Flows that mitmweb and mitmproxy keep; the oldest go first.")
 
     @classmethod
@@ -265,6 +272,11 @@ class Settings(BaseSettings):
     def egress(self) -> Egress | None:
         """The proxy on the way to Qwen."""
         return None if self.upstream_proxy is None else egress_of(self.upstream_proxy.get_secret_value())
+
+    @property
+    def recordings(self) -> Path | None:
+        """The folder of recordings; None where there are to be none."""
+        return None if self.record == OFF else Path(self.record)
 
     @property
     def upstream_host(self) -> str:

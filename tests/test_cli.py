@@ -200,3 +200,31 @@ def test_a_line_that_is_no_case_is_named() -> None:
     result = runner.invoke(app, ["toolcalls", "parse"], input="{}\nnonsense\n")
     assert result.exit_code == 1
     assert "Line 2" in result.output
+
+
+def test_recorded_calls_become_a_fine_tuning_set(tmp_path: Path) -> None:
+    """A folder or a file in, examples out: to a file of the user's alone, or to standard output."""
+    call = {"name": "put", "arguments": {}, "verdict": "released"}
+    record = {
+        "client": "openai_tools", "messages": [{"role": "user", "content": "go"}], "tools": [], "text": "",
+        "parallel_tool_calls": True, "calls": [call],
+    }  # fmt: skip
+    line = json.dumps(record)
+    (tmp_path / "calls.jsonl").write_text(f"{line}\n")
+    (tmp_path / "calls.1.jsonl").write_text(f"{line}\nnonsense\n")
+    out = tmp_path / "set"
+    for source, counted in ((tmp_path, "1 examples of 3"), (tmp_path / "calls.jsonl", "1 examples of 1")):
+        result = runner.invoke(app, ["export-calls", "--out", str(out), str(source)])
+        assert result.exit_code == 0, result.output
+        assert counted in result.output
+        (example,) = map(json.loads, out.read_text().splitlines())
+        assert example["messages"][-1]["tool_calls"][0]["function"]["name"] == "put"
+    assert out.stat().st_mode & 0o77 == 0
+    assert runner.invoke(app, ["export-calls", str(tmp_path)]).stdout.count("\n") == 1
+
+
+def test_recordings_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """With a sentence, not a traceback."""
+    result = runner.invoke(app, ["export-calls", str(tmp_path / "nowhere")])
+    assert result.exit_code == 1
+    assert "nowhere cannot be read" in result.output

@@ -34,6 +34,7 @@ PARTS_OF_BRIDGE = {
     "machine",
     "overview",
     "profiles",
+    "recordings",
     "tidying",
 }
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
@@ -46,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bridge": PARTS_OF_BRIDGE | {"upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
     "cautions": {"clients", "settings"},
     "machine": {"ports"},
+    "recordings": {"observe"},  # the part of `bridge` that writes to a folder of the user's
     "choices": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that reads settings for others
     "clients": {"exchange", "settings", "access_values"} | BELOW_EXCHANGE,  # the part of `bridge` at its door
     # the part of `bridge` for accounts

@@ -11,6 +11,7 @@ from qwen_bridge.setting_values import (
     Folder,
     HeaderLine,
     HostNames,
+    OffOrFolder,
     RedisAddress,
     SecretLine,
     StoreKind,
@@ -62,6 +63,8 @@ def test_a_value_means_one_thing_however_it_was_written(kind: Any, given: object
         (HeaderLine, "a\r\nHost: b", "must be one line"),
         (SecretLine, "a\x7fb", "must be one line"),
         (RedisAddress, "http://host", "must be an address like redis://"),
+        (OffOrFolder, "here/below", "must be off, or a folder"),
+        (OffOrFolder, "on", "must be off, or a folder"),
     ],
 )
 def test_a_value_that_cannot_be_used_says_what_can(kind: Any, value: object, sentence: str) -> None:

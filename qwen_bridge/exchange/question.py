@@ -58,6 +58,7 @@ class Manner:
     uploads: bool
     tool_format: Literal["auto", "hermes", "qwen_xml"]
     tool_channel: Channel = "text"
+    record: bool = False
     habits: Habits = field(default_factory=Habits)
     """What was learnt about the models on the way: the one thing here that changes."""
 
@@ -79,6 +80,7 @@ class Question:
         self.tooling = Tooling(
             request, scope.model, manner.tool_format, ids, manner.habits, channel=manner.tool_channel
         )
+        self.tooling.listens = manner.record
         self._keys = chain(scope, request.dialogue)
         self._instructions = instructions_digest(request)
         seen.put(system_half(self._instructions), request.instructions)

@@ -18,12 +18,14 @@ from qwen_bridge.events import StreamEvent, ToolCallDelta, ToolCallEnded, ToolCa
 from qwen_bridge.exchange.earlier import EarlierAnswers
 from qwen_bridge.exchange.habits import Habits
 from qwen_bridge.exchange.local_channel import declaration, reminder
+from qwen_bridge.exchange.record import Tap
 from qwen_bridge.exchange.repetition import Cause, Patience, demands
-from qwen_bridge.messages import ChatRequest, Message, ToolCall
+from qwen_bridge.messages import ChatRequest, Message, ToolCall, ToolSpec
 from qwen_bridge.ports import IdSource
 from qwen_bridge.stage import Stage
 from qwen_bridge.toolcalls import notices, teach
 from qwen_bridge.toolcalls.extractor import ToolCallExtractor
+from qwen_bridge.toolcalls.outbox import Client
 from qwen_bridge.toolcalls.policy import Reason, ToolSettings
 from qwen_bridge.toolcalls.report import Report
 from qwen_bridge.toolcalls.xml_client import described_tools
@@ -85,6 +87,9 @@ class Tooling:
         self._form = self._habits.form(model, form)
         self._ids = ids
         self._note = ""
+        self.listens = False
+        """Whether the model's raw answers are kept, in `taps`, for a recording."""
+        self.taps: list[Tap] = []
         forbidden = request.tool_choice.mode == "none"
         self._declared = () if forbidden else request.tools
         self._described = () if request.tools else described_tools(request.instructions)
@@ -168,15 +173,32 @@ class Tooling:
             return list(parts)
         return [*parts[:-1], replace(parts[-1], text="\n\n".join([parts[-1].text, *lines]))]
 
+    @property
+    def tools(self) -> Sequence[ToolSpec]:
+        """What the model may call."""
+        return self._declared or self._described
+
+    @property
+    def client(self) -> Client:
+        """Whether calls go back as `tool_calls` or as XML in the text."""
+        return "roo_xml" if self._described else "openai_tools"
+
     def stage(self) -> Stage[StreamEvent, StreamEvent]:
         """A fresh stage for one attempt's answer."""
+        if not self.listens or not self.tools:
+            return self._stage()
+        tap = Tap(self._stage())
+        self.taps.append(tap)
+        return tap
+
+    def _stage(self) -> Stage[StreamEvent, StreamEvent]:
         settings = ToolSettings(parallel=self._request.parallel_tool_calls)
         if self._declared:
-            reader = ToolCallExtractor(self._declared, "openai_tools", self._ids, settings)
+            reader = ToolCallExtractor(self._declared, self.client, self._ids, settings)
             waits = self._request.stream and demands(self._request.tool_choice)
             return Patience(reader, self._request.tool_choice) if waits else reader
         if self._described:
-            return ToolCallExtractor(self._described, "roo_xml", self._ids, settings)
+            return ToolCallExtractor(self._described, self.client, self._ids, settings)
         return Through()
 
     def repeat(self, cause: Cause, report: Report) -> None:
@@ -239,5 +261,6 @@ def nothing_said(report: Report | None) -> BridgeError:
 
 
 def _reader(stage: Stage[StreamEvent, StreamEvent]) -> ToolCallExtractor | None:
-    inner = stage.inner if isinstance(stage, Patience) else stage
-    return inner if isinstance(inner, ToolCallExtractor) else None
+    while isinstance(stage, Patience | Tap):
+        stage = stage.inner
+    return stage if isinstance(stage, ToolCallExtractor) else None

@@ -35,6 +35,24 @@ def redact(text: str) -> str:
     return text
 
 
+def redact_value(value: Any) -> Any:
+    """A value of JSON with every text in it redacted, keys included; a text under a secret's name, whole."""
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {redact(str(key)): _secret_or(str(key), one) for key, one in value.items()}
+        case list() | tuple():
+            return [redact_value(one) for one in value]
+        case _:
+            return value
+
+
+def _secret_or(name: str, value: Any) -> Any:
+    secret = isinstance(value, str) and name.lower().replace("-", "_") in _SECRET_NAMES
+    return "[redacted]" if secret else redact_value(value)
+
+
 def configure() -> None:
     """Send structlog's events to the standard library's loggers, redacted, as `event key=value`. Idempotent.
 

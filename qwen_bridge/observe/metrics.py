@@ -55,6 +55,7 @@ TABLE = (
     Row("tool_calls", "counter", "Tool calls in answers: released to the client, or withheld.", ("verdict",)),
     Row("tool_call_dialects", "counter", "Tool calls by the form the model wrote them in.", ("dialect",)),
     Row("tool_call_repairs", "counter", "Repairs made to tool calls.", ("repair",)),
+    Row("asked_again", "counter", "Answers asked for once more by the bridge, for the sake of a call.", ("cause",)),
     Row("tool_call_reasons", "counter", "Why tool calls were withheld.", ("reason",)),
     Row("first_word_seconds", "histogram", "From the request to the first word of its answer.", buckets=_TURNS),
     Row("turn_seconds", "histogram", "From the request to the end of its answer.", buckets=_TURNS),

@@ -26,8 +26,11 @@ def question(client: bytes, qwen: bytes, route: str) -> str:
     return "\n".join([*lines, _short("\n".join(words), LONGEST) if words else "(nothing yet)"])
 
 
-def answer(body: bytes) -> str:
-    """What the client was told: reasoning, text, tool calls, how it ended, of a stream or of one document."""
+def answer(body: bytes, calls: str = "") -> str:
+    """What the client was told: reasoning, text, tool calls, how it ended, of a stream or of one document.
+
+    `calls` says of each call of the model's, a line each, how it was read and what became of it.
+    """
     reasoning: list[str] = []
     text: list[str] = []
     notes: list[str] = []
@@ -39,7 +42,12 @@ def answer(body: bytes) -> str:
                 notes += [f"tool call: {_json(call)}" for call in _objects(part.get("tool_calls"))]
             notes += [f"finish_reason: {choice['finish_reason']}"] if choice.get("finish_reason") else []
         notes += [f"{name}: {_json(chunk[name])}" for name in ("usage", "error") if chunk.get(name)]
-    parts = [("REASONING", "".join(reasoning)), ("TEXT", "".join(text)), ("", "\n".join(notes))]
+    parts = [
+        ("REASONING", "".join(reasoning)),
+        ("TEXT", "".join(text)),
+        ("", "\n".join(notes)),
+        ("CALLS AS THEY WERE READ", calls),
+    ]
     shown = [f"{title}\n{_short(content, 5 * LONGEST)}".strip() for title, content in parts if content]
     return f"\n{RULE}\n".join(shown) or body.decode("utf-8", "replace")
 

@@ -51,8 +51,9 @@ class TurnFacts:
     `route` is what was asked for, `outcome` how it ended: `complete`, `answered` (no model was asked), `left` (the
     client went) or the code of the error it was told. `conversation` are the header's words. `faults` pairs each code
     with what was done. Times are in seconds; `first_word` is None when none was shown. `calls` as
-    `toolcalls.report.Report.counters` gives it. `model` is Qwen's, "" when none was asked; `listed` whether some list
-    names it, so that it is no word of the client's.
+    `toolcalls.report.Report.counters` gives it; `call_lines` say of each call its dialect, its repairs and what became
+    of it; `asked_again` is why the bridge asked for the answer once more. `model` is Qwen's, "" when none was asked;
+    `listed` whether some list names it, so that it is no word of the client's.
     """
 
     request_id: str
@@ -70,6 +71,8 @@ class TurnFacts:
     first_word: float | None = None
     queued: float = 0.0
     calls: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    call_lines: tuple[str, ...] = ()
+    asked_again: str = ""
 
     @property
     def course(self) -> Course:
@@ -92,6 +95,8 @@ class TurnFacts:
             "first_word": round(self.first_word, 3) if self.first_word is not None else None,
             "seconds": round(self.duration, 3),
             "tool_calls": ",".join(f"{value}={n}" for (kind, value), n in self.calls.items() if kind == "verdict"),
+            "calls": " | ".join(self.call_lines),
+            "asked_again": self.asked_again,
             "left": self.left,
         }
         always = ("request_id", "route", "conversation", "outcome", "status", "seconds")
@@ -124,6 +129,8 @@ def count(facts: TurnFacts, metrics: Metrics) -> None:
     metrics.count("asks", facts.asks)
     metrics.count("bytes_up", facts.bytes_up)
     metrics.observe("queue_wait_seconds", facts.queued)
+    if facts.asked_again:
+        metrics.count("asked_again", cause=facts.asked_again)
     if facts.first_word is not None:
         metrics.observe("first_word_seconds", facts.first_word)
     for (kind, value), number in facts.calls.items():

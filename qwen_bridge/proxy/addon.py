@@ -229,7 +229,7 @@ class BridgeAddon:
             if not turn.paged:
                 log.info("turn", **facts.line)
                 self._journal.enter(facts, time.time())
-            flow.metadata.get(NOTE, {})["route"] = facts.conversation
+            flow.metadata.get(NOTE, {}).update(route=facts.conversation, calls="\n".join(facts.call_lines))
         prune(ctx.options.qwen_view_limit)
         if self._retired:
             self._close_unused()

@@ -22,6 +22,7 @@ from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange
+from qwen_bridge.exchange.record import counters_of, lines_of
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.observe.turns import GIVEN_UP, TurnFacts
 from qwen_bridge.proxy.capture import Capture
@@ -245,7 +246,9 @@ class Turn:
             bytes_up=self._bytes_up,
             first_word=self._first_word - self._began if self._first_word is not None else None,
             queued=self._queued + (now - self._queued_since if self._queued_since is not None else 0.0),
-            calls=exchange.calls.counters() if exchange.calls is not None else {},
+            calls=counters_of(exchange),
+            call_lines=lines_of(exchange),
+            asked_again=exchange.repeated.value if exchange.repeated is not None else "",
         )
 
     async def _next(self) -> Order:

@@ -34,7 +34,8 @@ class QwenBridgeView(Contentview):
         if isinstance(flow, http.HTTPFlow) and metadata.http_message is flow.request:
             kept: dict[str, Any] = flow.metadata.get(NOTE, {})
             return question(kept.get("client", b""), data, kept.get("route", ""))
-        return answer(data)
+        kept = flow.metadata.get(NOTE, {}) if isinstance(flow, http.HTTPFlow) else {}
+        return answer(data, kept.get("calls", ""))
 
     def render_priority(self, data: bytes, metadata: Metadata) -> float:
         """First choice for flows of ours, none for others."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from qwen_bridge.toolcalls.policy import Decision, Reason, Verdict
+
+_NAMEABLE = re.compile(r"[\w.\-:/]{1,80}")
+"""A name that may stand in a log; anything else could be somebody's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class CallReport:
 
     def line(self) -> str:
         """One line for a log: `write_file qwen3_coder_xml withheld (was cut off) repairs=param.closer`."""
-        words = [self.name or "?", self.dialect, self.decision.verdict.value]
+        name = self.name if _NAMEABLE.fullmatch(self.name) else "?"
+        words = [name, self.dialect, self.decision.verdict.value]
         if self.decision.reason is not None:
             words.append(f"({self.decision.reason.value})")
         if self.repairs:
@@ -60,6 +65,11 @@ class Report:
         if self.withheld:
             return self.withheld[-1].decision.reason
         return Reason.INTERCEPTED if self.refused else None
+
+    def lines(self) -> list[str]:
+        """What a log says: a line per call, and per call that the site took for its own."""
+        taken = (f"{name if _NAMEABLE.fullmatch(name) else '?'} intercepted" for name in self.refused)
+        return [*(call.line() for call in self.calls), *taken]
 
     def counters(self) -> Counter[tuple[str, str]]:
         """(kind, value) → how often: kinds are `dialect`, `repair`, `verdict` and `reason`."""

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_bridge.observe.logs import configure, redact
+from qwen_bridge.observe.logs import configure, redact, redact_value
 
 # Made up, and put together here, so that no search for leaked secrets stops at this file.
 KEY = "sk-" + "proj-Abc_123-def456ghi"
@@ -172,3 +172,14 @@ def test_the_http_libraries_do_not_write_urls(logger: Any) -> None:
     """httpx logs every request's address at the level at which mitmproxy listens."""
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
     assert not logging.getLogger("httpcore.http11").isEnabledFor(logging.DEBUG)
+
+
+def test_a_value_of_json_is_redacted_whole() -> None:
+    """Texts at any depth, keys, and what stands under a secret's name; numbers stay."""
+    told = redact_value({"a": [f"x {KEY}", 1, None], KEY: True, "token": "short", "n": {"Authorization": "y"}})
+    assert told == {
+        "a": ["x [redacted]", 1, None],
+        "[redacted]": True,
+        "token": "[redacted]",
+        "n": {"Authorization": "[redacted]"},
+    }

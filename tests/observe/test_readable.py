@@ -56,6 +56,12 @@ def test_a_streamed_answer_is_put_together() -> None:
     assert '"total_tokens":3' in text
 
 
+def test_the_calls_are_shown_as_they_were_read() -> None:
+    """Dialect, repairs and verdict stand below what the client was told."""
+    text = answer(orjson.dumps({"choices": [{"message": {"content": "Hello"}}]}), "put hermes_json released")
+    assert text.endswith("CALLS AS THEY WERE READ\nput hermes_json released")
+
+
 def test_a_whole_answer_and_an_error_are_shown() -> None:
     """One JSON document reads like a stream does."""
     whole = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}

@@ -22,6 +22,8 @@ FACTS = TurnFacts(
     duration=4.0,
     first_word=1.5,
     queued=0.5,
+    call_lines=("put hermes_json released repairs=param.closer", "put intercepted"),
+    asked_again="intercepted",
     calls={("verdict", "released"): 2, ("dialect", "hermes"): 2, ("repair", "param.closer"): 1, ("reason", "cut"): 1},
 )
 
@@ -66,6 +68,7 @@ def test_a_turn_is_counted() -> None:
         'tool_call_dialects_total{dialect="hermes"}': 2,
         'tool_call_repairs_total{repair="param.closer"}': 1,
         'tool_call_reasons_total{reason="cut"}': 1,
+        'asked_again_total{cause="intercepted"}': 1,
         "first_word_seconds_sum": 1.5,
         "turn_seconds_sum": 4,
         "queue_wait_seconds_sum": 0.5,
@@ -95,5 +98,7 @@ def test_the_line_says_what_applies() -> None:
     assert FACTS.line["conversation"] == "hit depth=7/9 saved=4321"
     assert FACTS.line["faults"] == "qwen_connection_lost:retry,qwen_parent_refused:restart_chat"
     assert FACTS.line["tool_calls"] == "released=2"
+    assert FACTS.line["calls"] == "put hermes_json released repairs=param.closer | put intercepted"
+    assert FACTS.line["asked_again"] == "intercepted"
     short = TurnFacts("req_2", "list_models", 200, "answered", duration=0.0).line
     assert set(short) == {"request_id", "route", "conversation", "outcome", "status", "seconds"}
