@@ -81,6 +81,14 @@ async def test_every_slip(
         assert "<done>" in turns[-1]["message"]
 
 
+async def test_through_the_proxy(ways: dict[str, Proxy], qwen: RemoteSimulator, tmp_path: Path) -> None:
+    """The same at OpenAI's own address, through CONNECT and the bridge's certificate."""
+    qwen.script(*(said(WRITTEN["qwen_xml"](*step))[0] for step in STEPS), FINISH)
+    agent = Agent(sdk(ways["proxy"], through=True), tmp_path)
+    check_work(agent, await agent.work("Fix a.py"), tmp_path)
+    check_chat(qwen.turns)
+
+
 @streamed
 async def test_two_calls_in_one_answer(
     stream: bool, ways: dict[str, Proxy], qwen: RemoteSimulator, tmp_path: Path
