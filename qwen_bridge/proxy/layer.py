@@ -8,12 +8,19 @@ from typing import cast
 from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer
+from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
 from qwen_bridge.egress_values import Egress
 from qwen_bridge.proxy.egress import tunnel_to, way
 from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
 from qwen_bridge.proxy.turn import Desk
+
+BACKLOG = 4 * 1024 * 1024
+"""Bytes of one answer that may wait for its client's window; most clients open one of 64 KiB to 16 MiB."""
+
+BACKLOG_PIECES = 4096
+"""Pieces of it, which are looked at for every piece that comes."""
 
 
 class BridgeHttpLayer(HttpLayer):
@@ -76,6 +83,16 @@ class BridgeHttpLayer(HttpLayer):
         self.connections[context.server] = stack[0]
         self.waiting_for_establishment[context.server].append(event)
         yield from self.event_to_child(stack[0], events.Start())
+
+    def stalled(self, stream_id: int) -> bool:
+        """Whether too much of an answer waits for a client that opens no window for it.
+
+        In HTTP/1 the socket itself holds Qwen's answer back; an HTTP/2 client that does not read one of its streams is
+        sent nothing, and mitmproxy would keep everything.
+        """
+        server = self.connections.get(self.context.client)
+        waiting = server.h2_conn.stream_buffers.get(stream_id, ()) if isinstance(server, Http2Server) else ()
+        return len(waiting) > BACKLOG_PIECES or sum(len(piece.data) for piece in waiting) > BACKLOG
 
     def silence(self, connection: Connection) -> None:
         """Let nothing that `connection` still brings reach a stream: it may be on its next attempt already."""

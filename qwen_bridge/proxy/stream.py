@@ -235,7 +235,7 @@ class BridgeStream(HttpStream):
     def state_relay(self, event: events.Event) -> Commands:
         assert self.turn is not None
         if isinstance(event, ResponseData):
-            yield from self._perform(self.turn.happened("feed", event.data))
+            yield from self._perform(self.turn.fed(event.data, stalled=self.http_layer.stalled(self.stream_id)))
         elif isinstance(event, ResponseEndOfMessage):
             self.server_state = self.state_between
             yield from self._perform(self.turn.happened("finished"))

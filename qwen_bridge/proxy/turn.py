@@ -19,7 +19,7 @@ from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
 
 from qwen_bridge.bridge import Bridge, Call
-from qwen_bridge.errors import BridgeError
+from qwen_bridge.errors import AnswerCutOff, BridgeError
 from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.record import counters_of, lines_of
@@ -168,6 +168,12 @@ class Turn:
         if self._first_word is None and self.exchange is not None and self.exchange.worded:
             self._first_word = self.bridge.now()
         return effects
+
+    def fed(self, data: bytes, *, stalled: bool) -> Sequence[Effect]:
+        """Bytes of Qwen's answer came; `stalled`: its client takes nothing of it, and the rest piles up."""
+        if stalled:
+            return self.refuse(AnswerCutOff("The client does not read the answer, so it was ended. Ask again."))
+        return self.happened("feed", data)
 
     def sent(self) -> None:
         """The question is on its way to Qwen."""

@@ -53,6 +53,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
 from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.proxy.server import ConnectionHandler
 from mitmproxy.proxy.server_hooks import ServerConnectHook
@@ -749,3 +750,16 @@ def test_a_request_to_a_server_names_no_target() -> None:
     """In origin form `host` is empty until the Host header is read: by that a base URL is known."""
     assert read_request_head([b"POST /v1 HTTP/1.1", b"Host: bridge"]).host == ""
     assert read_request_head([b"POST http://x/v1 HTTP/1.1", b"Host: bridge"]).host == "x"
+
+
+def test_what_a_client_opens_no_window_for_waits_in_stream_buffers(options: Options) -> None:
+    """An HTTP/2 client's layer is the connection's, and keeps what its window does not take, by stream, in pieces."""
+    drive = Drive(options, alpn=b"h2")
+    drive.receive(http2_requests(QUESTION))
+    server = drive.layer.connections[drive.client]
+    assert isinstance(server, Http2Server)
+    (stream_id,) = drive.layer.streams
+    server.h2_conn.send_headers(stream_id, [(":status", "200")])
+    server.h2_conn.send_data(stream_id, bytes(100_000))
+    waiting = sum(len(piece.data) for piece in server.h2_conn.stream_buffers[stream_id])
+    assert waiting == 100_000 - 65_535, "mitmproxy keeps what waits for a window elsewhere"
