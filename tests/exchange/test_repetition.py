@@ -11,7 +11,7 @@ from qwen_bridge.events import ReasoningDelta, ResponseEnded, ResponseStarted, S
 from qwen_bridge.exchange.effects import Stop
 from qwen_bridge.exchange.repetition import MOST_HELD, Cause, Patience, answers, cause_at_end, demands
 from qwen_bridge.exchange.tooling import Through
-from qwen_bridge.messages import ChatRequest, ToolChoice, ToolSpec
+from qwen_bridge.messages import ChatRequest, Message, TextPart, ToolChoice, ToolSpec
 from qwen_bridge.toolcalls.policy import RELEASE, Decision, Reason, Verdict
 from qwen_bridge.toolcalls.report import CallReport, Report
 from tests.exchange.driving import (
@@ -280,6 +280,40 @@ def test_an_interception_beside_words_that_were_seen_is_left_out() -> None:
     told = driver().play(says("I write.\n", f"{REFUSED}\n", "Done."))
     assert "exists" not in told.said[0]
     assert told.said[0].endswith("Done.")
+
+
+# -- clients that describe their tools as XML
+
+XML = "\n".join(
+    f"## {name}\nDescription: x\nParameters:\n- path: (required) x\n- content: x\nUsage:\n<{name}>\n<path>x</path>\n"
+    f"<content>x</content>\n</{name}>\n"
+    for name in ("read_file", "write_to_file")
+)
+WRITTEN_XML = "<write_to_file>\n<path>a</path>\n<content>\nx\n</content>\n</write_to_file>"
+
+
+def roo(stream: bool = True) -> Driver:
+    return Driver(asking(Message("system", (TextPart(XML),)), user("Write it."), stream=stream))
+
+
+def test_an_xml_client_is_asked_again_for_the_same() -> None:
+    """A cut call, in its own words: no second language is taught."""
+    one = roo()
+    told = one.play(says(WRITTEN_XML[:50]), again(WRITTEN_XML))
+    assert "write_to_file that arrived incomplete" in words(one.asked[1])
+    assert "<tools>" not in words(one.asked[1])
+    assert "<path>a</path>" in told.said[0]
+    assert "not run" not in told.said[0]
+    assert told.commits[0].anchor.parent_id == "answer-again"
+
+
+def test_an_xml_client_whose_call_the_site_took_is_asked_for_text() -> None:
+    """There is no other form for it."""
+    one = roo()
+    told = one.play(says("Tool write_to_file does not exists."), again(WRITTEN_XML))
+    assert "Write it as plain text" in words(one.asked[1])
+    assert "<path>a</path>" in told.said[0]
+    assert "exists" not in told.said[0]
 
 
 # -- the parts
