@@ -1,9 +1,9 @@
 """Who may ask now, and who waits: the part of `bridge` that lets requests go on.
 
-The rules are those of `recovery.pacing`; here a request waits for them. It waits inside mitmproxy's hook for `LOOK`
-seconds at most, is woken the moment its turn comes or its client leaves, and otherwise returns to its stream, which has
-comments to send and a flow that may have been killed. A thousand requests that looked five times a second would leave
-the proxy no time for anything else.
+The rules are those of `recovery.pacing`; here a request waits for them. It waits inside mitmproxy's hook, is woken the
+moment its turn comes or its client leaves, and otherwise returns to its stream after a while, which has comments to
+send and a flow that may have been killed: after a second near the head of the queue, more seldom far behind. A thousand
+requests that looked up once a second left mitmproxy on one core no time to answer any of them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ from qwen_bridge.recovery.pacing import Pace, Pacer
 log = structlog.get_logger("qwen_bridge")
 
 LOOK = 1.0
-"""Seconds for which a request waits before its stream may look up."""
+"""Seconds for which a request waits before its stream may look up, at the head of the queue."""
+
+FURTHER = 20.0
+"""Requests before it for which one waits a second longer."""
 
 
 class Admission:
     """Slots, places and moments for the exchanges of one bridge. Whoever came must be released.
 
-    `timeout` is the longest wait for a turn, in seconds. An exchange's ticket is its `request_id`.
+    `timeout` is the longest wait for a turn and `longest` that between two looks, in seconds. An exchange's ticket is
+    its `request_id`.
     """
 
-    def __init__(self, pace: Pace, timeout: float, clock: Clock) -> None:
+    def __init__(self, pace: Pace, timeout: float, clock: Clock, longest: float = 5.0) -> None:
         self._pacer = Pacer(pace)
+        self._longest = longest
         self._timeout = timeout
         self._clock = clock
         self._lanes: dict[str, Sequence[str]] = {}
@@ -53,7 +58,7 @@ class Admission:
             self.wake(displaced)
         if not pacer.may_go(ticket):
             self._place(exchange)
-            await self._wait(ticket, min(LOOK, max(0.0, self._timeout - pacer.waited(ticket, now))))
+            await self._wait(ticket, min(self.patience(ticket), max(0.0, self._timeout - pacer.waited(ticket, now))))
             exchange.held()
             pacer.enter(exchange.question.scope.account, ticket, now)  # it may have lost its place meanwhile
         if pacer.may_go(ticket):
@@ -65,6 +70,10 @@ class Admission:
                 retry_after=pacer.advice(ticket),
             )
         return False
+
+    def patience(self, ticket: str) -> float:
+        """Seconds for which a request may be left alone where it stands."""
+        return min(self._longest, LOOK + self._pacer.ahead(ticket) / FURTHER)
 
     async def pause(self, exchange: Exchange) -> bool:
         """Wait until the account bears another question; false when that is still to be asked again."""

@@ -104,7 +104,7 @@ class Bridge:
         self._conversations = Conversations(store, clock, settings.conversation_ttl, burying)
         self._seen = InstructionsBook()
         pace = Pace(settings.account_streams, settings.pause, settings.queue_limit)
-        self._admission = Admission(pace, settings.queue_timeout, clock)
+        self._admission = Admission(pace, settings.queue_timeout, clock, settings.keepalive / 3)
         known = {name or "default": profile.credentials for name, profile in self._profiles.items()}
         self.overview = Overview(known, self._admission, self._cooldown, self._conversations, clock)
         self._surface = ChatCompletionsSurface()
@@ -178,6 +178,10 @@ class Bridge:
     def wake(self, request_id: str) -> None:
         """A client has left, or all have to: a request that waits looks up at once."""
         self._admission.wake(request_id)
+
+    def patience(self, request_id: str) -> float:
+        """Seconds for which the stream of a request may wait in its hook; see `Admission.patience`."""
+        return self._admission.patience(request_id)
 
     def release(self, exchange: Exchange) -> None:
         """The exchange is over, however it ended. An answer that Qwen may still be writing is stopped. Idempotent."""

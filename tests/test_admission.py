@@ -111,6 +111,17 @@ async def test_a_question_keeps_its_distance_to_the_one_before() -> None:
     assert await gate.pause(second)
 
 
+async def test_who_stands_far_back_looks_up_seldom() -> None:
+    """A second at the head, more behind it, and never so long that its client would miss a comment."""
+    gate = Admission(Pace(1, 0.0, 300), 60.0, FixedClock(), longest=5.0)
+    waiting = [asyncio.create_task(gate.admit(each)) for each in exchanges(202)]
+    await asyncio.sleep(0)
+    assert [gate.patience(f"req_{number}") for number in (1, 21, 61, 201)] == [1.0, 2.0, 4.0, 5.0]
+    for task in waiting[1:]:
+        task.cancel()
+    assert await waiting[0]
+
+
 @pytest.mark.slow
 async def test_a_thousand_on_one_account_are_served_in_turns_or_told_no() -> None:
     """A client with 950 requests delays the 50 others by one round, and makes room for them; no 429 is for a few."""

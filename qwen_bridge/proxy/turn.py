@@ -139,7 +139,9 @@ class Turn:
             return
         if self._step is None:
             self._step = asyncio.get_running_loop().create_task(self._next())
-        done, _ = await asyncio.wait({self._step}, timeout=self.look)
+        # Who stands far back in the queue is woken when it is time, and asks for nothing until then.
+        look = max(self.look, self.bridge.patience(self.request_id)) if self.queued else self.look
+        done, _ = await asyncio.wait({self._step}, timeout=look)
         if done:
             step, self._step = self._step, None
             self._order = step.result()
@@ -204,9 +206,14 @@ class Turn:
         return self.visit.permission(self.call.headers) if self.visit is not None and self.call is not None else ()
 
     @property
+    def queued(self) -> bool:
+        """Whether it stands in the queue."""
+        return self.exchange is not None and self.exchange.standing.startswith("queued")
+
+    @property
     def waits(self) -> bool:
         """Whether nothing has been asked for it yet."""
-        return self.exchange is None or self.exchange.standing.startswith("queued")
+        return self.exchange is None or self.queued
 
     def end(self, error: BridgeError) -> None:
         """Tell the client `error`, in whatever form it can still take, with the next thing that happens."""
