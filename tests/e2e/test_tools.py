@@ -12,7 +12,7 @@ from tests.harness.agent import AFTER, PRINTED, STEPS, Agent
 from tests.harness.proxy import Proxy
 from tests.harness.sdk import sdk
 from tests.harness.simulate import RemoteSimulator
-from tests.harness.slips import MENTION, SLIPS, WRITTEN, Slip, said
+from tests.harness.slips import MENTION, SLIPS, WRITTEN, Slip, said, without_closer, without_json_closer
 
 FINISH = {"text": "All done."}
 streamed = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -87,6 +87,18 @@ async def test_through_the_proxy(ways: dict[str, Proxy], qwen: RemoteSimulator, 
     agent = Agent(sdk(ways["proxy"], through=True), tmp_path)
     check_work(agent, await agent.work("Fix a.py"), tmp_path)
     check_chat(qwen.turns)
+
+
+async def test_a_file_without_tags_may_miss_the_last_closer(
+    ways: dict[str, Proxy], qwen: RemoteSimulator, tmp_path: Path
+) -> None:
+    """Where the answer ended by itself and no closing tag stands in the file, it is clear where the file ends."""
+    write = ("write_file", {"path": "a.py", "content": "print('new')\n\nprint(\"<b>\")\n"})
+    qwen.script(*without_closer(*write), *without_json_closer(*write), FINISH)
+    agent = Agent(sdk(ways["base URL"]), tmp_path)
+    await agent.work("Fix a.py")
+    assert agent.done == [write, write]
+    assert (tmp_path / "a.py").read_text(encoding="utf-8") == write[1]["content"]
 
 
 @streamed

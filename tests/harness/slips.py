@@ -60,9 +60,9 @@ def without_json_closer(name: str, arguments: Arguments) -> list[dict[str, Any]]
 
 
 def _unclosed(call: str, arguments: Arguments) -> str:
-    """Not behind a text of several lines: one that stands last may be cut where it seems to end (toolcalls.md §3.2)."""
-    several = any("\n" in str(value) for value in arguments.values())
-    return call if several else call.removesuffix("\n</tool_call>")
+    """Not behind a value with a closing tag in it: where that value ends is then in doubt (toolcalls.md §3.2)."""
+    doubtful = any("</" in str(value) for value in arguments.values())
+    return call if doubtful else call.removesuffix("\n</tool_call>")
 
 
 def twice_opened(name: str, arguments: Arguments) -> list[dict[str, Any]]:
