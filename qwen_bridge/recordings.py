@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from qwen_bridge.observe.logs import redact_value
+from qwen_bridge.observe.redaction import redact_value
 
 log = structlog.get_logger("qwen_bridge")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qwen_bridge.observe.logs import redact_value
+from qwen_bridge.observe.redaction import redact_value
 
 
 @dataclass

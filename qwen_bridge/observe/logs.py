@@ -3,61 +3,22 @@
 from __future__ import annotations
 
 import logging
-import re
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-_TO = r"""(?:\\*["']?\s*[:=]\s*|\\*["']\s*,\s*)b?"""
-"""From a name to its value: as a header, an assignment, in a mapping or a pair, in JSON within a string."""
-
-_SECRETS = (
-    # A header of cookies, to its closing quote or else to the end of the line: each cookie in it may be a key.
-    re.compile(rf"""(?P<keep>cookies?{_TO}(?P<quote>\\*["'])?)(?(quote)(?:(?!(?P=quote)).)+|[^\r\n"']+)""", re.I),
-    re.compile(rf"""(?P<keep>authorization{_TO}\\*["']?(?:\w+\s+(?=\S))?)[^\s;,"'\\]+""", re.I),
-    re.compile(rf"""(?P<keep>(?:token|bx[-_]ua|api[-_]key){_TO}\\*["']?)[^\s;,&"'\\…]+""", re.I),
-    re.compile(r"(?P<keep>bearer\s+)[^\s;,\"'\\]+", re.I),
-    re.compile(r"(?P<keep>)\bsk-[A-Za-z0-9_-]{8,}"),
-    re.compile(r"(?P<keep>)\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)+"),
-)
-"""What a secret looks like: Qwen's cookies, token headers, an authorization, an OpenAI key, a JWT."""
-
-_SECRET_NAMES = frozenset(
-    {"authorization", "cookie", "cookies", "set_cookie", "token", "bx_umidtoken", "bx_ua", "api_key"}
-)
-
-
-def redact(text: str) -> str:
-    """`text` with everything that looks like a secret replaced by `[redacted]`; a name before it stays."""
-    for secret in _SECRETS:
-        text = secret.sub(r"\g<keep>[redacted]", text)
-    return text
-
-
-def redact_value(value: Any) -> Any:
-    """A value of JSON with every text in it redacted, keys included; a text under a secret's name, whole."""
-    match value:
-        case str():
-            return redact(value)
-        case dict():
-            return {redact(str(key)): _secret_or(str(key), one) for key, one in value.items()}
-        case list() | tuple():
-            return [redact_value(one) for one in value]
-        case _:
-            return value
-
-
-def _secret_or(name: str, value: Any) -> Any:
-    secret = isinstance(value, str) and name.lower().replace("-", "_") in _SECRET_NAMES
-    return "[redacted]" if secret else redact_value(value)
+from qwen_bridge.observe.redaction import REDACTED, is_secret_name, redact
 
 
 def configure() -> None:
     """Send structlog's events to the standard library's loggers, redacted, as `event key=value`. Idempotent.
 
     mitmproxy opens the root logger for everything; httpx and httpcore would then write URLs and header values into it.
+    What other programs' loggers write in this process, mitmproxy's own tracebacks among it, is redacted too.
     """
+    _redact_records()
     for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
@@ -75,10 +36,36 @@ def configure() -> None:
     )
 
 
+def _redact_records() -> None:
+    """Every record of the process, whoever makes it and whoever writes it: handlers come and go, the factory stays."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "redacts", False):
+        return
+
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        try:
+            message = record.getMessage()
+            trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
+        except Exception:
+            # A record that cannot be formatted is reported by its handler; it must not stop who logs.
+            return record
+        told, traced = redact(message), redact(trace)
+        if traced != trace:
+            # Formatters make the traceback anew from the exception; here it becomes part of the message.
+            record.exc_info, told = None, f"{told}\n{traced.rstrip()}"
+        if told != message:
+            record.msg, record.args = told, None
+        return record
+
+    make_redacted.redacts = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(make_redacted)
+
+
 def _redact_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if name.lower().replace("-", "_") in _SECRET_NAMES:
-            event[name] = "[redacted]"
+        if is_secret_name(name):
+            event[name] = REDACTED
         elif not isinstance(value, int | float | bool | None):
             event[name] = redact(str(value))
     return event

@@ -172,9 +172,8 @@ class BridgeAddon:
 
     @fail_closed
     def error(self, flow: http.HTTPFlow) -> None:
-        turn = self._turns.get(flow.id)
-        if turn is not None:
-            turn.left()
+        if flow.id in self._turns:
+            self._turns[flow.id].left()
         self._over(flow)
 
     # -- inside -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ def launch(arguments: Sequence[str], *, web: bool, announce: Callable[[Path], No
 
     Exits with status 1 and a sentence when the settings cannot be used or a port cannot be opened.
     """
+    # What is written from here on (flows with `-w`, the authority's folder) is for its owner alone.
+    os.umask(0o077)
     # A line for each connection says nothing that our own line for each turn does not.
     logging.getLogger("mitmproxy.proxy.server").setLevel(logging.WARNING)
 

@@ -66,6 +66,11 @@ class Network:
             return False  # everything goes to that proxy, and what may not was refused before
         return data.server.address not in self._way and self.passage_refusal(data.client) is not None
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Headers that mitmproxy has still to read after us, and takes out itself: those with the proxy's password."""
+        return frozenset({"proxy-authorization", "authorization"}) if self._guarded() else frozenset()
+
     def advice(self, listening: Iterable[str]) -> str:
         """What to tell the owner about the addresses that are listened on; empty when only this machine has them."""
         outside = [host or "all addresses" for host in listening if not (host and is_loopback(host))]

@@ -19,6 +19,7 @@ from mitmproxy.options import Options
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from qwen_bridge.observe.redaction import learn, secrets_in
 from qwen_bridge.settings import Settings, SettingsError
 
 PREFIX = "qwen_"
@@ -48,10 +49,12 @@ def read_options(options: Options) -> Settings:
 
 def _loaded(chosen: dict[str, Any]) -> Settings:
     try:
-        return Settings.load(chosen)
+        settings = Settings.load(chosen)
     except SettingsError as error:
         lines = "\n".join(f"  {PREFIX}{line}" for line in str(error).splitlines())
         raise exceptions.OptionsError(f"qwen-bridge cannot use its settings:\n{lines}") from None
+    learn(*secrets_in(settings))  # no log shows them from now on
+    return settings
 
 
 def _typespec(field: FieldInfo) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Self
@@ -16,6 +17,7 @@ from qwen_bridge.bridge import Call
 from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Ask, Begin, Data, Headers
 from qwen_bridge.exchange.reply import refusal
+from qwen_bridge.observe.redaction import REDACTED, is_secret_name, redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,37 @@ def settle_host(request: http.Request, listener: Address) -> None:
         request.data.host, request.data.port = listener[:2]
 
 
-def call_of(request: http.Request) -> Call:
-    """The client's request as the bridge reads it, its content encoding undone."""
-    return Call(request.method, request.path, dict(decoded(request.headers)), request.get_content(strict=False) or b"")
+def conceal(request: http.Request, kept: Container[str] = ()) -> None:
+    """Blot out what is secret in the head of a request: mitmproxy keeps it, shows it, and writes it into files.
+
+    `kept` are names, in lower case, of headers in which somebody else has still to read a user's password (Basic).
+    """
+    request.headers = http.Headers(_concealed(request.headers.fields, kept))
+    path, question_mark, query = request.path.partition("?")
+    if question_mark:
+        request.path = f"{path}?{redact(query)}"
 
 
-def aim(request: http.Request, ask: Ask, upstream: str) -> None:
-    """Turn a client's request into the question to Qwen, in place. Of the client's own headers nothing stays."""
+def call_of(request: http.Request, headers: http.Headers) -> Call:
+    """The client's request as the bridge reads it, its content encoding undone; `headers` as they were before
+    `conceal`.
+    """
+    secret = {name: value for name, value in decoded(headers) if is_secret_name(name)}
+    fields = dict(decoded(request.headers))
+    fields.update((name, value) for name, value in secret.items() if fields.get(name) == REDACTED)
+    return Call(request.method, request.path, fields, request.get_content(strict=False) or b"")
+
+
+def aim(request: http.Request, ask: Ask, upstream: str) -> http.Request:
+    """Turn a client's request into the question to Qwen, in place. Of the client's own headers nothing stays.
+
+    Returns the request that is to be sent. The one in place is what mitmproxy keeps: it never holds a secret of Qwen's,
+    so there is no moment at which a view, a dump or a crash could show it.
+    """
     target = urlsplit(upstream)
     request.method, request.path = ask.method, ask.path
-    request.headers = http.Headers([(b"host", target.netloc.encode()), *encoded(ask.headers)])
+    fields = [(b"host", target.netloc.encode()), *encoded(ask.headers)]
+    request.headers = http.Headers(_concealed(fields))
     request.scheme = target.scheme
     request.data.host, request.data.port = target.hostname or "", target.port or default_port(target.scheme)
     if request.is_http10:
@@ -66,6 +89,9 @@ def aim(request: http.Request, ask: Ask, upstream: str) -> None:
     request.authority = target.netloc if request.is_http2 or request.is_http3 else ""
     request.content = ask.body  # sets content-length, without which an HTTP/1.1 server reads no body
     request.trailers = None
+    sent = request.copy()
+    sent.headers = http.Headers([*fields, (b"content-length", request.headers["content-length"].encode())])
+    return sent
 
 
 def head_of(begin: Begin, framing: Framing, more: Headers = ()) -> http.Response:
@@ -106,6 +132,13 @@ def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
 def decoded(headers: http.Headers) -> Headers:
     """Header bytes to text, names in lower case."""
     return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers.fields)
+
+
+def _concealed(fields: Iterable[tuple[bytes, bytes]], kept: Container[str] = ()) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in fields:
+        word = name.decode("latin-1").lower()
+        secret = is_secret_name(word) and not (word in kept and value[:6].lower() == b"basic ")
+        yield name, REDACTED.encode() if secret else value
 
 
 def default_port(scheme: str) -> int:

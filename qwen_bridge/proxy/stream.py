@@ -172,7 +172,7 @@ class BridgeStream(HttpStream):
             error = RequestTooLarge(f"The request is larger than {limit:,} bytes. Send less history at once.")
             yield from self._perform(turn.refuse(error))
             return
-        turn.call = call_of(self.flow.request)
+        turn.call = call_of(self.flow.request, turn.headers)
         yield commands.RequestWakeup(self.desk.tick)
         yield from self._attempt(turn)
 
@@ -190,7 +190,7 @@ class BridgeStream(HttpStream):
 
     def _ask(self, turn: Turn, ask: Ask) -> Commands:
         guard = self.desk.guard
-        aim(self.flow.request, ask, guard.upstream)
+        request = aim(self.flow.request, ask, guard.upstream)
         via, transport = guard.way or self.flow.server_conn.via, self.flow.server_conn.transport_protocol
         connection, error = yield AskQwen(guard.address, guard.tls, via, transport)
         if error:
@@ -202,7 +202,7 @@ class BridgeStream(HttpStream):
             self.context.server = self.flow.server_conn = connection
             turn.sent()
             self.server_state = self.state_await_head
-            yield SendHttp(RequestHeaders(self.stream_id, self.flow.request, False), connection)
+            yield SendHttp(RequestHeaders(self.stream_id, request, False), connection)
             yield SendHttp(RequestData(self.stream_id, ask.body), connection)
             yield SendHttp(RequestEndOfMessage(self.stream_id), connection)
 

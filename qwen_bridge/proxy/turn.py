@@ -30,7 +30,7 @@ from qwen_bridge.proxy.control import Control
 from qwen_bridge.proxy.door import ANYBODY, Door, Visit, Visitor
 from qwen_bridge.proxy.guard import Guard, crash
 from qwen_bridge.proxy.network import Network
-from qwen_bridge.proxy.rewrite import decoded
+from qwen_bridge.proxy.rewrite import conceal, decoded
 
 log = structlog.get_logger("qwen_bridge")
 
@@ -89,9 +89,12 @@ class Desk:
             if self.control is None or visit is None or self.control.asked(visit, request.path) is None:
                 turn.objection = self.network.refusal(context.client, request) or self.closing()
                 turn.objection = turn.objection or turn.bridge.object_to(request.method, dict(decoded(request.headers)))
+            turn.headers = request.headers.copy()
+            conceal(request, self.network.reads)
         except Exception:
             log.exception("a request could not be judged and is not served")
             turn.objection = crash()
+            request.headers = http.Headers()
         return turn
 
 
@@ -106,6 +109,8 @@ class Turn:
         self.request_id = bridge.request_id()
         self.client: Client | None = None
         self.visit: Visit | None = ANYBODY
+        self.headers = http.Headers()
+        """What the client sent, before its secrets were concealed in the flow."""
         self.control: Control | None = None
         self.objection: BridgeError | None = None
         """Why it will not be served, known before its body."""

@@ -12,13 +12,21 @@ from mitmproxy import ctx, http
 from mitmproxy.contentviews import Contentview, Metadata
 
 from qwen_bridge.observe.readable import answer, question
+from qwen_bridge.observe.redaction import redact
+from qwen_bridge.proxy.rewrite import conceal
 
 NOTE = "qwen_bridge"
 """Key of our note in `flow.metadata`: text and bytes only, so that flows can still be saved."""
 
 
 def note(flow: http.HTTPFlow, request_id: str, body: bytes) -> None:
-    """Keep what the client asked: the flow's own request becomes the question to Qwen."""
+    """Keep what the client asked: the flow's own request becomes the question to Qwen.
+
+    mitmproxy has read the proxy's own password by now, and keeps it beside the flow: it goes, with whatever was left in
+    the headers for it.
+    """
+    conceal(flow.request)
+    flow.metadata.pop("proxyauth", None)
     flow.metadata[NOTE] = {"request_id": request_id, "client": body, "route": "undecided"}
 
 
@@ -33,9 +41,9 @@ class QwenBridgeView(Contentview):
         flow = metadata.flow
         if isinstance(flow, http.HTTPFlow) and metadata.http_message is flow.request:
             kept: dict[str, Any] = flow.metadata.get(NOTE, {})
-            return question(kept.get("client", b""), data, kept.get("route", ""))
+            return redact(question(kept.get("client", b""), data, kept.get("route", "")))
         kept = flow.metadata.get(NOTE, {}) if isinstance(flow, http.HTTPFlow) else {}
-        return answer(data, kept.get("calls", ""))
+        return redact(answer(data, kept.get("calls", "")))
 
     def render_priority(self, data: bytes, metadata: Metadata) -> float:
         """First choice for flows of ours, none for others."""

@@ -61,3 +61,21 @@ async def test_mitmweb_shows_the_turn_and_keeps_few(web: tuple[Proxy, httpx.Clie
         assert words in asked
     assert answered in told
     assert "sk-test" not in str(rest.get("/flows").json())
+
+
+async def test_mitmweb_shows_no_secret_at_any_moment(web: tuple[Proxy, httpx.Client], qwen: RemoteSimulator) -> None:
+    """While an answer is streamed, after it, and of a request that was refused: names of headers, not their values."""
+    proxy, rest = web
+    headers = {"authorization": "Bearer sk-test-of-mitmweb"}
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    qwen.script({"text": "slowly " * 20, "pace": 20})
+    seen: list[str] = []
+    async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, headers=headers, timeout=20) as client:
+        async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            seen += [rest.get("/flows").text async for _ in answer.aiter_raw()]
+        await client.post("/v1/chat/completions", json={})
+    seen.append(rest.get("/flows").text)
+    assert any('"cookie", "[redacted]"' in flows for flows in seen[:-1])
+    assert '"authorization", "[redacted]"' in seen[-1]
+    for flows in seen:
+        assert not [secret for secret in ("sim-token", "sim-umid", "sk-test-of-mitmweb") if secret in flows]

@@ -15,6 +15,7 @@ from qwen_bridge.proxy.rewrite import (
     Framing,
     aim,
     call_of,
+    conceal,
     decoded,
     default_port,
     encoded,
@@ -54,30 +55,64 @@ def request(version: bytes = b"HTTP/1.1", **fields: str) -> Request:
 def test_nothing_of_the_client_travels(version: bytes) -> None:
     """Method, target, headers, body and trailers are the question's own, in every version of HTTP."""
     made = request(version, transfer_encoding="chunked")
-    aim(made, ASK, "http://127.0.0.1:9000")
-    assert (made.scheme, made.host, made.port) == ("http", "127.0.0.1", 9000)
-    assert dict(made.headers) == {
+    sent = aim(made, ASK, "http://127.0.0.1:9000")
+    assert (sent.scheme, sent.host, sent.port) == ("http", "127.0.0.1", 9000)
+    assert dict(sent.headers) == {
         "host": "127.0.0.1:9000",
         "cookie": "token=t",
         "accept": "*/*",
         "content-length": str(len(ASK.body)),
     }
-    assert made.raw_content == ASK.body
-    assert made.trailers is None
-    assert "openai" not in repr(made.get_state())
+    assert sent.raw_content == ASK.body
+    assert sent.trailers is None
+    assert "openai" not in repr(sent.get_state())
+
+
+def test_the_kept_question_has_no_cookie() -> None:
+    """What mitmproxy keeps is what was sent, except for what is secret in it."""
+    made = request()
+    sent = aim(made, ASK, "https://chat.qwen.ai")
+    assert made.headers["cookie"] == "[redacted]"
+    assert sent.headers["cookie"] == "token=t"
+    same = {"cookie", "bx-umidtoken"}
+    assert [f for f in made.headers.fields if f[0].decode() not in same] == [
+        f for f in sent.headers.fields if f[0].decode() not in same
+    ]
+    assert made.raw_content == sent.raw_content
+
+
+def test_a_clients_secrets_are_concealed_and_still_read() -> None:
+    """The flow shows names only, also of a key in the query; the call has what the client sent."""
+    made = request(cookie="a=b", x_note="plain")
+    made.path = "/v1/models?api_key=first&x=1"
+    before = made.headers.copy()
+    conceal(made)
+    assert (made.headers["authorization"], made.headers["cookie"], made.headers["x-note"]) == (
+        "[redacted]",
+        "[redacted]",
+        "plain",
+    )
+    assert made.path == "/v1/models?api_key=[redacted]&x=1"
+    assert call_of(made, before).headers["authorization"] == "Bearer sk-secret"
+
+
+def test_the_proxys_own_password_waits_for_its_reader() -> None:
+    """mitmproxy reads it after us; a key is concealed nevertheless."""
+    made = request(proxy_authorization="Basic dXNlcjpwdw==")
+    conceal(made, {"proxy-authorization", "authorization"})
+    assert made.headers["proxy-authorization"] == "Basic dXNlcjpwdw=="
+    assert made.headers["authorization"] == "[redacted]"
 
 
 def test_an_old_clients_question_is_asked_in_http11() -> None:
     """Qwen's framing must not depend on the client's age."""
-    made = request(b"HTTP/1.0")
-    aim(made, ASK, "https://chat.qwen.ai")
+    made = aim(request(b"HTTP/1.0"), ASK, "https://chat.qwen.ai")
     assert assemble_request_head(made).startswith(b"POST /api/v2/chat/completions?chat_id=c HTTP/1.1\r\n")
 
 
 def test_the_port_of_a_scheme_is_left_out() -> None:
     """`https://chat.qwen.ai` means 443, and the Host header does not say so."""
-    made = request()
-    aim(made, ASK, "https://chat.qwen.ai")
+    made = aim(request(), ASK, "https://chat.qwen.ai")
     assert (made.host, made.port, made.headers["host"]) == ("chat.qwen.ai", 443, "chat.qwen.ai")
     assert (default_port("https"), default_port("http")) == (443, 80)
 
@@ -86,7 +121,7 @@ def test_a_call_has_its_content_encoding_undone() -> None:
     """A client may compress its request; header names come in lower case."""
     made = request(content_encoding="gzip")
     made.raw_content = gzip.compress(b'{"model":"x"}')
-    call = call_of(made)
+    call = call_of(made, made.headers)
     assert call.body == b'{"model":"x"}'
     assert call.headers["authorization"] == "Bearer sk-secret"
     assert (call.method, call.path) == ("POST", "/v1/chat/completions")
@@ -97,7 +132,7 @@ def test_a_body_that_cannot_be_decoded_is_handed_on(encoding: str, body: bytes) 
     """The bridge's parser says what is wrong with it; nothing raises here."""
     made = request(content_encoding=encoding)
     made.raw_content = body
-    assert call_of(made).body == body
+    assert call_of(made, made.headers).body == body
 
 
 @pytest.mark.parametrize(
