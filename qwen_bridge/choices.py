@@ -8,6 +8,8 @@ from qwen_bridge.exchange.deadlines import Terms
 from qwen_bridge.exchange.question import Manner
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from qwen_bridge.settings import Settings
+from qwen_bridge.toolcalls.catalogue import HARMLESS
+from qwen_bridge.toolcalls.policy import ToolSettings
 
 
 def terms(settings: Settings) -> Terms:
@@ -33,6 +35,12 @@ def manner(settings: Settings) -> Manner:
         tool_format=settings.tool_format,
         tool_channel=settings.tool_channel,
         record=settings.recordings is not None,
+        tool_settings=ToolSettings(
+            harmless=HARMLESS | set(settings.harmless_tools),
+            aliases=settings.tool_aliases,
+            text_after_call=settings.text_after_call,
+            several_xml_calls=settings.several_xml_calls,
+        ),
         inline_limit=settings.inline_limit,
         uploads=settings.uploads == "auto",
     )

@@ -136,16 +136,17 @@ def toolcalls_parse(
     cut: Annotated[str, typer.Option(help="How the text arrives: whole, chars, or random:SEED.")] = "whole",
 ) -> None:
     """Read answers of a model, one JSON case a line from standard input, and write what the bridge makes of each."""
-    from qwen_bridge.toolcalls.cases import parse
+    from qwen_bridge.toolcalls.cases import answers
 
-    for number, line in enumerate(sys.stdin, 1):
-        if not line.strip():
-            continue
-        try:
-            result = parse(json.loads(line), cut)
-        except (ValueError, TypeError, AttributeError) as error:
-            _fail(f"Line {number} is no case: {error}")
-        typer.echo(json.dumps(result, ensure_ascii=False))
+    odd = 0
+    try:
+        for answer, complaint in answers(sys.stdin.buffer, cut):
+            odd += bool(complaint)
+            typer.echo(answer)
+            typer.echo(complaint, err=True, nl=False)
+    except ValueError as error:
+        _fail(str(error))
+    raise typer.Exit(min(odd, 1))
 
 
 @app.command("export-calls")

@@ -56,6 +56,15 @@ def _split_aliases(value: object) -> object:
     return {name.strip(): model.strip() for name, _, model in pairs}
 
 
+def _split_tool_aliases(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [word.partition("=") for word in _words(value)]
+    if any(not (written.strip() and declared.strip()) for written, _, declared in pairs):
+        raise ValueError("must be written=declared pairs separated by commas, like read=read_file,Shell=run_command")
+    return {written.strip(): declared.strip() for written, _, declared in pairs}
+
+
 def one_header_line(value: object) -> object:
     """Text without control characters, `None` for none; anything else as it is."""
     if isinstance(value, str):
@@ -105,6 +114,8 @@ WebOrigins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names),
 """Origins of web pages as a browser writes them, `scheme://host[:port]` or `null`; written with commas between them."""
 
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_aliases)]
+ToolAliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_tool_aliases)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 """Name → name; written as `name=name` with commas between them."""
 
 HeaderLine = Annotated[str | None, BeforeValidator(one_header_line)]

@@ -34,10 +34,12 @@ from qwen_bridge.setting_values import (
     Folder,
     HeaderLine,
     HostNames,
+    Names,
     OffOrFolder,
     RedisAddress,
     SecretLine,
     StoreKind,
+    ToolAliases,
     UpstreamAddress,
     WebOrigins,
 )
@@ -128,6 +130,14 @@ class Settings(BaseSettings):
         description="How tools are told to the model: in the text, or on the site's own channel for them (`local_mcp`, "
         "known from one report only), with the text where the site refuses that.",
     )
+    harmless_tools: Names = Field(
+        (), description="More tools that only read, list, search or ask: their calls may lack closing marks."
+    )
+    tool_aliases: ToolAliases = Field(
+        default_factory=dict, description="More names for declared tools, as `written=declared` separated by commas."
+    )
+    text_after_call: bool = Field(False, description="Give XML clients what was written behind the first call.")
+    several_xml_calls: bool = Field(True, description="Give XML clients more calls behind one that changes something.")
     system_changes: Literal["diff", "resend", "ignore"] = Field(
         "diff",
         description="When a client changes its system prompt in mid-conversation: tell Qwen the changed lines, or all "

@@ -18,3 +18,12 @@ def test_the_manner_of_asking_is_the_users() -> None:
     made = manner(Settings.load({"upstream": "http://127.0.0.1:9", "message_limit": 50_000, "uploads": "off"}))
     assert (made.origin, made.message_limit, made.uploads) == ("http://127.0.0.1:9", 50_000, False)
     assert manner(Settings.load()).uploads
+
+
+def test_what_the_user_chose_for_tool_calls_reaches_their_reading() -> None:
+    """Harmless tools come beside the known ones; the rest is as it was set."""
+    chosen = {"harmless_tools": "Peek", "tool_aliases": "sh=bash", "text_after_call": "on", "several_xml_calls": "off"}
+    made = manner(Settings.load(chosen)).tool_settings
+    assert {"Peek", "read_file"} <= made.harmless
+    assert made.aliases == {"sh": "bash"}
+    assert (made.text_after_call, made.several_xml_calls) == (True, False)

@@ -196,10 +196,27 @@ def test_tool_calls_are_read_from_standard_input() -> None:
 
 
 def test_a_line_that_is_no_case_is_named() -> None:
-    """The number of the bad line is said."""
-    result = runner.invoke(app, ["toolcalls", "parse"], input="{}\nnonsense\n")
+    """The number of the bad line is said, it has a line in the answer too, and the lines behind it are read."""
+    result = runner.invoke(app, ["toolcalls", "parse"], input=b'{}\nnonsense\n\xff\n[]\n{"id": "last"}\n')
     assert result.exit_code == 1
-    assert "Line 2" in result.output
+    assert "Line 2" in result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["id"] for line in lines] == [None, None, None, None, "last"]
+    assert ["error" in line for line in lines] == [False, True, True, True, False]
+
+
+def test_a_cut_that_is_none_is_refused() -> None:
+    """Before anything is read."""
+    result = runner.invoke(app, ["toolcalls", "parse", "--cut", "half"], input="{}\n")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+
+
+def test_a_lone_surrogate_is_written_as_its_escape() -> None:
+    """No line breaks the encoding of the output."""
+    result = runner.invoke(app, ["toolcalls", "parse"], input=b'{"id": "1", "raw": "a\\ud800b"}\n')
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["text"] == "a\ud800b"
 
 
 def test_recorded_calls_become_a_fine_tuning_set(tmp_path: Path) -> None:

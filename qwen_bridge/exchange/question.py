@@ -29,6 +29,7 @@ from qwen_bridge.ports import Anchor, Clock, IdSource
 from qwen_bridge.qwen.credentials import Credentials, request_headers
 from qwen_bridge.qwen.files import ELEMENT_ALLOWANCE
 from qwen_bridge.qwen.payload import Turn, completion, completions_path
+from qwen_bridge.toolcalls.policy import ToolSettings
 from qwen_bridge.toolcalls.report import Report
 
 UPLOADS = 2
@@ -59,6 +60,7 @@ class Manner:
     tool_format: Literal["auto", "hermes", "qwen_xml"]
     tool_channel: Channel = "text"
     record: bool = False
+    tool_settings: ToolSettings = field(default_factory=ToolSettings)
     habits: Habits = field(default_factory=Habits)
     """What was learnt about the models on the way: the one thing here that changes."""
 
@@ -81,6 +83,7 @@ class Question:
             request, scope.model, manner.tool_format, ids, manner.habits, channel=manner.tool_channel
         )
         self.tooling.listens = manner.record
+        self.tooling.settings = manner.tool_settings
         self._keys = chain(scope, request.dialogue)
         self._instructions = instructions_digest(request)
         seen.put(system_half(self._instructions), request.instructions)

@@ -81,6 +81,8 @@ class Tooling:
         channel: Channel = "text",
     ) -> None:
         self._request = request
+        self.settings = ToolSettings()
+        """What the user chose for the reading of calls; whoever makes this sets it."""
         self._model = model
         self._setting = form
         self._habits = habits or Habits()
@@ -192,7 +194,7 @@ class Tooling:
         return tap
 
     def _stage(self) -> Stage[StreamEvent, StreamEvent]:
-        settings = ToolSettings(parallel=self._request.parallel_tool_calls)
+        settings = replace(self.settings, parallel=self._request.parallel_tool_calls)
         if self._declared:
             reader = ToolCallExtractor(self._declared, self.client, self._ids, settings)
             waits = self._request.stream and demands(self._request.tool_choice)

@@ -8,7 +8,8 @@ Fields out: `{id, calls, text, withheld, repairs, dialect}`; `text` is what the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from qwen_bridge.errors import AnswerCutOff
@@ -45,7 +46,7 @@ class CountedIds:
 def parse(case: Mapping[str, Any], cut: str = "whole", settings: ToolSettings | None = None) -> dict[str, Any]:
     """What the bridge makes of one case. Raises `ValueError` for a `cut` that is none."""
     client: Client = "roo_xml" if case.get("client") == "roo_xml" else "openai_tools"
-    extractor = ToolCallExtractor(specs(case.get("tools") or ()), client, CountedIds(), settings)
+    extractor = ToolCallExtractor(specs(case.get("tools")), client, CountedIds(), settings)
     events: list[StreamEvent] = []
     for item in _input(case, cut):
         events += extractor.feed(item)
@@ -61,16 +62,56 @@ def parse(case: Mapping[str, Any], cut: str = "whole", settings: ToolSettings | 
     }
 
 
-def specs(tools: Sequence[Mapping[str, Any]]) -> list[ToolSpec]:
-    """Tools as a corpus line declares them: flat, or in OpenAI's `function` envelope."""
+def answers(lines: Iterable[bytes], cut: str) -> Iterator[tuple[str, str]]:
+    """For each line that is not blank its result as a line, and a complaint with a newline where it is no case.
+
+    Raises `ValueError` for a `cut` that is none, before anything is read.
+    """
+    list(pieces("", cut))
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            result = parse_line(line, cut)
+            yield written(result), f"Line {number} is no case: {result['error']}\n" if "error" in result else ""
+
+
+def parse_line(line: bytes, cut: str = "whole") -> dict[str, Any]:
+    """As `parse` for one line of JSON. A line that is no case gives an empty result that says why in `error`."""
+    try:
+        case = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return _no_case(str(error))
+    return parse(case, cut) if isinstance(case, dict) else _no_case("It is no object.")
+
+
+def _no_case(reason: str) -> dict[str, Any]:
+    return {"id": None, "calls": [], "text": "", "withheld": [], "repairs": [], "dialect": "none", "error": reason}
+
+
+def specs(tools: Any) -> list[ToolSpec]:
+    """Tools as a corpus line declares them: flat, in OpenAI's `function` envelope, by name alone, or name → schema."""
+    if isinstance(tools, Mapping):
+        tools = [{"name": name, "parameters": schema} for name, schema in tools.items()]
+    if not isinstance(tools, list | tuple):
+        return []
     found: list[ToolSpec] = []
     for tool in tools:
-        inner = tool.get("function")
+        if isinstance(tool, str):
+            found.append(ToolSpec(tool, "", {}))
+            continue
+        inner = tool.get("function") if isinstance(tool, Mapping) else None
         flat = inner if isinstance(inner, Mapping) else tool
-        parameters = flat.get("parameters")
-        schema = parameters if isinstance(parameters, Mapping) else {}
-        found.append(ToolSpec(str(flat.get("name", "")), str(flat.get("description") or ""), schema))
+        if not isinstance(flat, Mapping) or not isinstance(flat.get("name"), str):
+            continue
+        schemas = (flat.get(key) for key in ("parameters", "input_schema", "inputSchema"))
+        schema: Mapping[str, Any] = next((one for one in schemas if isinstance(one, Mapping)), {})
+        found.append(ToolSpec(flat["name"], str(flat.get("description") or ""), schema))
     return found
+
+
+def written(result: Mapping[str, Any]) -> str:
+    """A result as one line of JSON. Where it holds a lone surrogate, which UTF-8 cannot carry, all of it is ASCII."""
+    text = json.dumps(result, ensure_ascii=False)
+    return text if text.isascii() or text.encode("utf-8", "ignore").decode() == text else json.dumps(result)
 
 
 def pieces(text: str, cut: str) -> Iterator[str]:
@@ -100,11 +141,13 @@ def _scattered(text: str, seed: str) -> Iterator[str]:
 
 def _input(case: Mapping[str, Any], cut: str) -> Iterator[StreamEvent]:
     raw = str(case.get("raw") or "")
-    if case.get("thinking"):
-        yield ReasoningDelta(str(case["thinking"]))
     in_thinking = case.get("phase") in ("think", "thinking_summary")
+    thinking = str(case.get("thinking") or "")
+    if thinking and not (in_thinking and thinking == raw):  # the same text, told twice
+        yield ReasoningDelta(thinking)
     chunks = case.get("chunks")
-    parts = [str(chunk) for chunk in chunks] if cut == "whole" and chunks else pieces(raw, cut)
+    streamed = isinstance(chunks, list) and "".join(map(str, chunks)) == raw
+    parts = [str(chunk) for chunk in chunks] if cut == "whole" and chunks and streamed else pieces(raw, cut)
     for part in parts:
         yield ReasoningDelta(part) if in_thinking else TextDelta(part)
     match case.get("end"):

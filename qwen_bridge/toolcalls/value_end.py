@@ -21,6 +21,7 @@ _CLOSERS_ONLY = re.compile(r"(?:\s*[<＜]\s*[/／][^<>＜＞]*[>＞])*\s*")
 _STRANGE_CLOSER = re.compile(
     rf"[<＜\[{{(]\s*[/／\\]{{1,3}}\s*{NAMESPACE}(?P<word>[\w:.\-]*)[^<>\n]{{0,20}}[>＞\]}})]\Z"
 )
+_HALF_CLOSER = re.compile(rf"\s*[<＜][ \t]*(?:[/／][ \t]*{NAMESPACE}(?P<word>[\w.\-]*))?\s*\Z")
 _LOST_BRACKET = re.compile(rf"[/／]?{NAMESPACE}(?P<word>[\w.\-]+)[>＞]\Z")
 _VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
 
@@ -259,6 +260,8 @@ class _Scan:
 
     def _at_text_end(self) -> End:
         size = len(self._bounds.text)
+        half = _HALF_CLOSER.search(self._bounds.text, max(self._opener.end, size - 100))
+        end = half.start() if half and (self._opener.word or "parameter").startswith(half["word"] or "") else size
         if self._weak is not None:
             return End(self._weak.start, self._weak.end, Flaw.AMBIGUOUS if self._inner else None)
         if self._rivals:
@@ -266,4 +269,4 @@ class _Scan:
         if self._loose is not None:
             return End(self._loose.start, self._loose.start, Flaw.AMBIGUOUS)
         closed = self._inner or self._nested or self._ends_in_strange_closer(size)
-        return End(size, size, Flaw.AMBIGUOUS if closed else Flaw.VALUE_OPEN)
+        return End(end, size, Flaw.AMBIGUOUS if closed else Flaw.VALUE_OPEN)

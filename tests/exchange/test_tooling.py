@@ -12,6 +12,7 @@ from qwen_bridge.events import ResponseEnded, StreamEvent, TextDelta, ToolCallSt
 from qwen_bridge.exchange.tooling import NOTE, Tooling, report_of
 from qwen_bridge.messages import ChatRequest, Message, TextPart, ToolCall, ToolChoice, ToolSpec
 from qwen_bridge.toolcalls.notices import withheld_before
+from qwen_bridge.toolcalls.policy import ToolSettings
 from tests.harness.ports import CountedIds
 
 WEATHER = ToolSpec(
@@ -166,3 +167,11 @@ def test_calls_that_the_site_makes_by_itself_are_nobodys() -> None:
     stage = tooling(replace(ASKED, tools=())).stage()
     assert not stage.feed(ToolCallStarted(0, "1", "get_weather"))
     assert not stage.close()
+
+
+def test_the_users_settings_reach_the_reader_of_calls() -> None:
+    """An alias that the user gave names a declared tool."""
+    made = tooling(ASKED)
+    made.settings = ToolSettings(aliases={"wetter": "get_weather"})
+    events = through(made, CALL.replace("get_weather", "wetter"))
+    assert [event.name for event in events if isinstance(event, ToolCallStarted)] == ["get_weather"]

@@ -61,6 +61,8 @@ def test_untouched_options_change_nothing(opts: Options) -> None:
         ("keepalive=2.5", "keepalive", 2.5),
         ("openai_hosts=a.example, b.example", "openai_hosts", ("a.example", "b.example")),
         ("model_aliases=x=qwen3-max,y=z", "model_aliases", {"x": "qwen3-max", "y": "z"}),
+        ("harmless_tools=Look, Peek", "harmless_tools", ("Look", "Peek")),
+        ("tool_aliases=Shell=run_command", "tool_aliases", {"Shell": "run_command"}),
         ("thinking=on", "thinking", "on"),
         ("state=/somewhere", "state", Path("/somewhere")),
     ],

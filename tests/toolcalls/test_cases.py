@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from qwen_bridge.toolcalls.cases import parse, pieces, specs
+from qwen_bridge.toolcalls.cases import parse, parse_line, pieces, specs
 from tests.toolcalls.bench import TOOLS, XML_TOOLS, hermes, qwen_xml
 
 RUN = hermes("shell", {"command": "ls"})
@@ -85,3 +85,29 @@ def test_the_end_of_an_invented_result_is_seen_under_any_cut(closer: str) -> Non
     case = {"id": 1, "raw": raw, "tools": [LOOK], "client": "openai_tools"}
     results = [parse(case, cut) for cut in ("whole", "chars", "random:1", "random:2")]
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("tools", [None, {}, "x", 5, [None, 7, {}], [{"name": 3}], [{"function": None}]])
+def test_odd_tools_are_no_tools(tools: object) -> None:
+    """Whatever stands there, a line is answered."""
+    assert specs(tools) == []
+    assert parse({"raw": RUN, "tools": tools})["calls"] == []
+
+
+def test_tools_may_be_names_or_a_table() -> None:
+    """A name alone takes any argument; a table maps names to schemas."""
+    schema = {"type": "object", "properties": {"command": {"type": "string"}}}
+    for tools in (["shell"], {"shell": schema}, [{"name": "shell", "input_schema": schema}]):
+        assert parse({"raw": RUN, "tools": tools})["calls"] == [{"name": "shell", "arguments": {"command": "ls"}}]
+
+
+def test_a_line_that_is_no_case_gives_an_empty_result() -> None:
+    """With the reason, and without an exception."""
+    for line in (b"nonsense", b"[]", b"\xff", b"7", b"[" * 100_000):
+        assert parse_line(line)["error"]
+    assert "error" not in parse_line(b"{}")
+
+
+def test_a_thought_that_is_given_twice_is_thought_once() -> None:
+    """A case of the thinking phase may hold its text in both fields."""
+    assert len(parse({"raw": RUN, "thinking": RUN, "phase": "think", "tools": TOOLS})["calls"]) == 1
