@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import time
 from collections.abc import Iterable
@@ -117,9 +116,10 @@ class Line:
                     if leave_after is not None and len(raw) >= leave_after:
                         self._record.counts["left in mid-answer"] += 1
                         return Outcome("left", Said(self._text(bytes(raw)), ()))
-            except httpx.TransportError:
-                with contextlib.suppress(AssertionError):
-                    self._half(bytes(raw))
+            except httpx.TransportError as error:
+                self._half(bytes(raw))
+                if not self._service.killed_since(began):
+                    self._record.complain("a stream cut without a kill", f"{self._who} by {self._way}: {error!r}")
                 raise
         return self._judged(answer, bytes(raw), body, began)
 
@@ -138,7 +138,7 @@ class Line:
             message = value["choices"][0]["message"]
             return self._answered(message.get("content"), message.get("tool_calls") or [])
         failed = not raw.endswith(b"data: [DONE]\n\n")
-        if failed and self._service.ended_since(began) and b'data: {"error"' not in raw:
+        if failed and self._service.killed_since(began) and b'data: {"error"' not in raw:
             self._record.counts["cut by the bridge's end"] += 1
             return Outcome("gone", Said(self._text(raw), ()))
         usage = "stream_options" in body

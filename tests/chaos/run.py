@@ -40,6 +40,7 @@ COOLDOWN = 1.0
 CHOSEN: dict[str, Any] = {
     "account_streams": STREAMS,
     "cooldown": COOLDOWN,
+    "drain": 1,
     "attempts": 5,
     "patience": 6,
     "first_byte_timeout": 3,

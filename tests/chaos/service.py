@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -20,12 +19,6 @@ from tests.harness.sockets import HOST, free_port
 
 PATIENCE = 60.0
 """Seconds for a start, or for the end after a SIGTERM, on a machine that has other things to do."""
-
-PARDONED = re.compile(
-    r"[^\n]* asyncio: Task was destroyed but it is pending!\n"
-    r"task: <Task pending name='wakeup timer[^\n]*\n"
-)
-"""What a bridge logs that is ended in the middle of streams: mitmproxy leaves their timers behind."""
 
 
 class Service:
@@ -43,6 +36,7 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = asyncio.Event()
         self._ends: list[float] = []
+        self._kills: list[float] = []
 
     @property
     def url(self) -> str:
@@ -66,6 +60,10 @@ class Service:
         """Whether it was being ended at that moment of the monotonic clock, or has been since."""
         return not self._ready.is_set() or any(end >= when for end in self._ends)
 
+    def killed_since(self, when: float) -> bool:
+        """Whether it has been ended without a warning since that moment."""
+        return any(kill >= when for kill in self._kills)
+
     async def start(self) -> None:
         program = Path(sys.executable).with_name("mitmdump")
         scripts = (ROOT / "addons" / "bridge.py", ROOT / "tests" / "chaos" / "errors.py")
@@ -83,7 +81,9 @@ class Service:
 
     async def kill(self) -> None:
         """`kill -9`."""
+        self._kills += [time.monotonic(), float("inf")]  # the moment is not over before it has ended
         await self._end(signal.SIGKILL)
+        self._kills[-1] = time.monotonic()
 
     async def terminate(self) -> None:
         """SIGTERM, and its end awaited. Raises `RuntimeError` when it does not end."""
@@ -100,10 +100,10 @@ class Service:
 
     @property
     def errors(self) -> str:
-        """Everything that was logged as an error, in all its lives, but for `PARDONED`."""
+        """Everything that was logged as an error, in all its lives."""
         file = self.folder / "errors"
         text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-        return PARDONED.sub("", text)
+        return text
 
     async def _end(self, number: signal.Signals) -> None:
         process = self._process

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any, cast
+from unittest import mock
 
 from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.options import Options
@@ -45,7 +47,10 @@ async def _driven(rng: random.Random, options: Options) -> tuple[str, Bridged, l
             drive.receive(piece)
             found += await _through(drive, rng)
     drive.closed(drive.client)  # by the other side, or wound up after the layer has closed it
-    return alpn, drive, found + await _through(drive, rng)
+    found += await _through(drive, rng)
+    if drive.turns:
+        found += await _long_after(drive, rng)
+    return alpn, drive, found
 
 
 def judged(response: Response) -> list[str]:
@@ -89,6 +94,19 @@ async def _through(drive: Bridged, rng: random.Random) -> list[str]:
             return []
         drive.wake(rng.randrange(len(timers)))
     return []
+
+
+async def _long_after(drive: Bridged, rng: random.Random) -> list[str]:
+    """An hour later. mitmproxy tells nobody of an HTTP/2 stream whose end and reset came in one segment: such a turn is
+    over when Qwen's answer is, or when the patience with it is.
+    """
+    now = time.monotonic()
+    for later in (now + 3600.0, now + 7200.0):  # an exchange hears of a silence from one look at the clock to the next
+        with mock.patch("qwen_bridge.proxy.stream.time.monotonic", return_value=later):
+            for timer in drive.all(commands.RequestWakeup):
+                drive.wake(drive.all(commands.RequestWakeup).index(timer))
+                await _settle(drive)
+    return await _through(drive, rng)
 
 
 async def _settle(drive: Bridged) -> None:

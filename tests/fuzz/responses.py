@@ -74,6 +74,7 @@ def _chunks(rest: bytes) -> tuple[bytes, bool, bytes]:
 def read_frames(data: bytes) -> list[Response]:
     """The responses in a server's side of an HTTP/2 connection. Raises `ValueError` where it is none."""
     decoder = Decoder()
+    decoder.max_allowed_table_size = 2**32  # a damaged connection may have allowed any
     heads: dict[int, dict[str, str]] = {}
     bodies: dict[int, bytes] = {}
     ended: set[int] = set()

@@ -96,3 +96,19 @@ async def test_a_silenced_connection_reaches_no_stream(options: Options) -> None
     await drive.settle()
     assert drive.answer == b""
     assert drive.stream.server_state == drive.stream.state_await_head
+
+
+async def test_connections_that_are_over_are_dropped(options: Options) -> None:
+    """A client that stays for days makes one after the other; those that still live are kept."""
+    drive = Bridged(options)
+    first = await drive.ask()
+    drive.receive(ANSWER, first)
+    await drive.settle()
+    drive.closed(first)
+    first.timestamp_end = 1.0
+    second = await drive.ask()
+    assert first not in drive.layer.connections
+    assert second in drive.layer.connections
+    drive.receive(ANSWER, second)
+    await drive.settle()
+    assert drive.answer.count(b"[DONE]") == 2
