@@ -110,8 +110,7 @@ def _unfinished(text: str, tag: Tag, written: str, tool: Tool) -> Opener | None:
             key = _alone_on_its_line(text, tag, written, key, tool)
         if key is not None:
             start = text.index(written, tag.start) + length
-            start += text[start : start + 1] in _QUOTES
-            start += bool(text[start : start + 1]) and text[start] in " \t:="
+            start += bool(text[start : start + 1]) and text[start] in (*_QUOTES, " ", "\t", ":", "=")
             return Opener(key, True, tag.start, start, repair="param.bracket_missing")
     begun = [key for key in tool.properties if written.startswith(key) and written != key]
     if len(begun) != 1:

@@ -49,3 +49,11 @@ def test_a_tool_without_a_schema_takes_any_tag() -> None:
     opener = read_opener("<anything>x", 0, catalogue().tools["ping"], CLOSERS)
     assert opener is not None
     assert not opener.declared
+
+
+def test_behind_a_quote_that_lost_its_bracket_every_blank_is_the_values() -> None:
+    """Only one mark between key and value is taken."""
+    text = '<parameter name="content"    indented\n</parameter>'
+    opened = read_opener(text, 0, catalogue().tools["put"], frozenset())
+    assert opened is not None
+    assert text[opened.end :].startswith("    indented")
