@@ -101,7 +101,7 @@ class Bridge:
         self._cooldown = CoolDown(settings.cooldown)
         self._profiles = profiles(settings, client, clock, self._cooldown)
         burying = partial(bury, self._profiles.values()) if settings.delete_chats == "expired" else None
-        self._conversations = Conversations(store, clock, settings.conversation_ttl, burying)
+        self._conversations = Conversations(store, clock, settings.conversation_ttl, burying, settings.max_anchors)
         self._seen = InstructionsBook()
         pace = Pace(settings.account_streams, settings.pause, settings.queue_limit)
         self._admission = Admission(pace, settings.queue_timeout, clock, settings.keepalive / 3)

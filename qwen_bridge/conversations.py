@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from qwen_bridge.conversation.anchors import AnchorBook
+from qwen_bridge.conversation.anchors import RECENT, AnchorBook
 from qwen_bridge.exchange.effects import Commit, Forget
 from qwen_bridge.ports import (
     Anchor,
@@ -76,16 +76,18 @@ class Conversations:
     """Where known histories lie. `ttl` is in seconds: chats not used for so long are forgotten by the sweep.
 
     `bury` is handed the chats that a sweep found too old, after they were forgotten; None when nothing is to be done.
-    Close it with `aclose`.
+    `most` is how many anchors the store holds at the most; memory never holds more. Close it with `aclose`.
     """
 
-    def __init__(self, store: ConversationStore, clock: Clock, ttl: float, bury: Bury | None = None) -> None:
+    def __init__(
+        self, store: ConversationStore, clock: Clock, ttl: float, bury: Bury | None = None, most: int = RECENT
+    ) -> None:
         self._store = store
         self._clock = clock
         self._ttl = ttl
         self._bury = bury
         self.metrics: Metrics = Uncounted()
-        self._book = AnchorBook()
+        self._book = AnchorBook(min(most, RECENT))
         self._out = False  # whether the store failed the last time it was asked
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None

@@ -66,6 +66,14 @@ async def test_memory_answers_before_the_store_and_goes_with_the_process() -> No
     assert await one.find([]) == {}
 
 
+async def test_memory_holds_no_more_than_it_is_given_room_for() -> None:
+    """Without a store, what was said longest ago is forgotten first."""
+    known = Conversations(FailingStore(), FixedClock(), TTL, most=2)
+    for name in ("a", "b", "c"):
+        await known.remember(Commit(name, anchor(name)))
+    assert await known.find(["a", "b", "c"]) == {"b": [anchor("b")], "c": [anchor("c")]}
+
+
 async def test_a_store_that_fails_is_reported_once_and_its_return_too(logged: list[Any]) -> None:
     """A store that is out for an hour does not fill the log, and the user sees that it is back."""
     store = FailingStore()

@@ -16,6 +16,9 @@ from qwen_bridge.ports import Anchor
 PER_KEY: Final = 32
 """Chats remembered for one and the same history. A choice among more is of no use, and `ping`/`pong` has no end."""
 
+RECENT: Final = 10_000
+"""Anchors held in memory, at most, however many the store may hold."""
+
 type Node = tuple[str, str]
 """`(chat_id, parent_id)`."""
 
@@ -25,7 +28,7 @@ class AnchorBook:
 
     __slots__ = ("_capacity", "_claimed", "_dead_chats", "_dead_nodes", "_held", "_keys_of", "_size")
 
-    def __init__(self, capacity: int = 10_000) -> None:
+    def __init__(self, capacity: int = RECENT) -> None:
         if capacity < 1:
             raise ValueError(f"an anchor book needs room for one anchor at least, not {capacity}")
         self._capacity = capacity
@@ -138,7 +141,7 @@ class _Recent[T]:
 
     __slots__ = ("_capacity", "_members")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int = RECENT) -> None:
         self._capacity = capacity
         self._members: OrderedDict[T, None] = OrderedDict()
 

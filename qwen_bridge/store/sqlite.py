@@ -44,7 +44,7 @@ ON CONFLICT (key, chat, parent_id) DO UPDATE SET
 RETURNING id
 """
 _TRIM_KEY = """
-DELETE FROM anchors WHERE key = ?1 AND id <= (SELECT id FROM anchors WHERE key = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)
+DELETE FROM anchors WHERE key = ? AND id <= (SELECT id FROM anchors WHERE key = ? ORDER BY id DESC LIMIT 1 OFFSET ?)
 """
 _EVICT = """
 DELETE FROM anchors WHERE id IN (
@@ -159,7 +159,7 @@ class SQLiteStore:
             (chat,) = self._connection.execute(_USE_CHAT, (anchor.chat_id, self._clock.now())).fetchone()
             values = astuple(anchor)[1:]
             (row,) = self._connection.execute(_PUT, (key, chat, *values)).fetchone()
-            self._connection.execute(_TRIM_KEY, (key, PER_KEY))
+            self._connection.execute(_TRIM_KEY, (key, key, PER_KEY))
         self._puts += 1
         if self._puts >= slack(self._max):
             self._evict(row)
