@@ -15,23 +15,14 @@ from typing import Self
 import structlog
 
 from qwen_bridge.admission import Admission
+from qwen_bridge.attaching import attach
+from qwen_bridge.caching import Caching, marks
 from qwen_bridge.choices import manner, terms
 from qwen_bridge.clients import Clients
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
-from qwen_bridge.conversation.split import Document
 from qwen_bridge.conversations import Conversations, open_store
-from qwen_bridge.errors import (
-    BridgeError,
-    ChallengeRequired,
-    ConnectionLost,
-    CredentialError,
-    QuotaExceeded,
-    QwenError,
-    QwenUnreachable,
-    TooManyStreams,
-    WireError,
-)
+from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.aside import is_aside
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget, Stop
 from qwen_bridge.exchange.exchange import Exchange
@@ -42,8 +33,6 @@ from qwen_bridge.machine import RandomIds, SystemClock
 from qwen_bridge.overview import Overview
 from qwen_bridge.ports import Clock, ConversationStore, IdSource, Metrics, StoreUnavailable, Uncounted
 from qwen_bridge.profiles import Profile, bury, profiles
-from qwen_bridge.qwen.credentials import Credentials
-from qwen_bridge.qwen.files import TextFile
 from qwen_bridge.recordings import Recorder
 from qwen_bridge.recovery.cooldown import CoolDown
 from qwen_bridge.recovery.pacing import Pace
@@ -54,12 +43,9 @@ from qwen_bridge.surfaces.models import list_body, one_body
 from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route, route_name
 from qwen_bridge.surfaces.surface import AnswerHead
 from qwen_bridge.upstream.client import QwenClient
-from qwen_bridge.upstream.files import DocumentUploader, Patience, store_pool
+from qwen_bridge.upstream.files import DocumentUploader, store_pool
 
 log = structlog.get_logger("qwen_bridge")
-
-UPLOAD_PATIENCE = Patience()
-"""How long a document may take until Qwen has read it."""
 
 CHAT_WAIT = 3.0
 """Seconds for which a request waits for its chat before it branches off with the whole history."""
@@ -109,6 +95,7 @@ class Bridge:
         self.overview = Overview(known, self._admission, self._cooldown, self._conversations, clock)
         self._surface = ChatCompletionsSurface()
         self._terms, self._manner = terms(settings), manner(settings)
+        self._caching = Caching(settings, clock)
         self.metrics: Metrics = Uncounted()
         self._recorder = Recorder(settings.recordings) if settings.recordings is not None else None
         self._waiting_since: dict[str, float] = {}  # request id → when it found its chat busy
@@ -187,6 +174,8 @@ class Bridge:
         """The exchange is over, however it ended. An answer that Qwen may still be writing is stopped. Idempotent."""
         self._admission.release(exchange)
         self._waiting_since.pop(exchange.request_id, None)
+        if exchange.cache == "hit":
+            return  # Qwen was not asked: that says nothing about the session, and left nothing behind
         profile = self._of(exchange)
         if self._recorder is not None and (record := record_of(exchange, self._clock.now())):
             self._recorder.keep(record)
@@ -214,7 +203,8 @@ class Bridge:
         if not await self._admission.pause(exchange):
             return None
         if question.document is not None:
-            await self._attach(question, question.document, credentials)
+            sent = await attach(self._uploader, credentials, question, question.document)
+            self.metrics.count("bytes_uploaded", sent)
         if question.needs_chat:
             question.opened(await self._client.open_chat(credentials, question.scope.model, question.title))
         ask = question.ask(credentials)
@@ -265,8 +255,9 @@ class Bridge:
         question = Question(request, scope, self._manner, self._seen, self._clock, self._ids)
         question.passing = self._settings.delete_chats == "side" and is_aside(request)
         head = AnswerHead(self._surface.id_prefix + self._ids.token(), int(self._clock.now()), request.model)
-        exchange = Exchange(self._surface, head, question, self._terms, request_id)
-        exchange.profile, exchange.notes = profile.name, limits
+        begin = self._caching.manner(question, call.headers, call.body)
+        exchange = begin(self._surface, head, question, self._terms, request_id)
+        exchange.profile, exchange.notes = profile.name, (*limits, *marks(exchange))
         self._admission.announce(exchange, (scope.client, call.headers.get("user-agent", ""), question.opening))
         return exchange
 
@@ -296,24 +287,3 @@ class Bridge:
             self._conversations.claim(question.anchor)
             self._admission.hold(exchange)  # at once: whoever comes while this one pauses must find it busy
         return True
-
-    async def _attach(self, question: Question, document: Document, credentials: Credentials) -> None:
-        """Upload what does not fit into the message. Where that cannot be, the message travels whole or not at all.
-
-        What is wrong with the session or the account is told as such, and a broken connection is left to the recovery
-        policy once: a client that hears `context_length_exceeded` throws a part of its history away.
-        """
-        try:
-            element = await self._uploader.upload(credentials, TextFile.of(*document), UPLOAD_PATIENCE)
-        except (CredentialError, ChallengeRequired, QuotaExceeded, TooManyStreams):
-            raise
-        except (QwenUnreachable, ConnectionLost) as error:
-            if question.lost_an_upload():
-                raise
-            question.stay_whole(error.message)
-        except (QwenError, WireError) as error:
-            question.stay_whole(error.message)
-        else:
-            question.attach(element)
-            self.metrics.count("bytes_uploaded", len(document.text.encode("utf-8", "replace")))
-            log.info("a part of a message travels as a file", bytes=len(document.text), name=document.filename)

@@ -211,6 +211,14 @@ class Settings(BaseSettings):
     message_limit: int = Field(
         117_000, gt=0, description="Largest body sent to Qwen; from about 128 KiB its firewall answers instead."
     )
+    cache_ttl: float = Field(
+        0.0,
+        ge=0,
+        description="How long an answer is kept in memory for the same request, if that begins a conversation; 0 for "
+        "not at all.",
+    )
+    cache_entries: int = Field(256, ge=1, description="Answers kept so at most.")
+    cache_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Memory that they may take.")
     record: OffOrFolder = Field(
         "off",
         description="Folder for recordings of exchanges with tools, redacted, for `qwen-bridge export-calls`; it holds "

@@ -14,16 +14,11 @@ from qwen_bridge import admission, conversations
 from qwen_bridge.bridge import Bridge, Call
 from qwen_bridge.errors import (
     BridgeError,
-    ChallengeRequired,
-    ConnectionLost,
     ContextTooLong,
     ExpiredCredentials,
     InvalidRequest,
     MethodNotAllowed,
     MissingCredentials,
-    QuotaExceeded,
-    QwenRefused,
-    QwenTimeout,
     QwenUnreachable,
     UnknownModel,
     UnknownRoute,
@@ -32,13 +27,10 @@ from qwen_bridge.errors import (
 from qwen_bridge.exchange.effects import Ask, Commit, Forget
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.ports import Anchor, StoreUnavailable
-from qwen_bridge.qwen.credentials import Credentials
-from qwen_bridge.qwen.files import TextFile
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.store.sqlite import SQLiteStore
 from qwen_bridge.upstream.client import QwenClient
-from qwen_bridge.upstream.files import DocumentUploader, Patience
 from tests.conformance.invariants import check_model, check_models, check_stream
 from tests.exchange.driving import Told
 from tests.harness.editor import SESSION, Editor, bridge_to, driven, post, said, settings
@@ -367,64 +359,6 @@ async def test_what_is_remembered_is_there_when_remember_returns(tmp_path: Path)
         await bridge.remember(Forget(ANCHOR, whole_chat=True))
         assert await other.find(["key"]) == {}
     await other.close()
-
-
-# -- files ----------------------------------------------------------------------------------------------------------
-
-
-class Uploader(DocumentUploader):
-    """Fails in the given ways, one after the other, and then not."""
-
-    def __init__(self, *errors: BridgeError) -> None:
-        self.errors = list(errors)
-        self.asked = 0
-
-    async def upload(self, credentials: Credentials, file: TextFile, patience: Patience) -> dict[str, Any]:
-        self.asked += 1
-        if self.errors:
-            raise self.errors.pop(0)
-        return {"type": "file"}
-
-    async def aclose(self) -> None:
-        pass
-
-
-async def long_question(uploader: Uploader) -> tuple[Bridge, Exchange]:
-    clock, ids = FixedClock(), CountedIds()
-    made = settings("http://127.0.0.1:1")
-    bridge = Bridge(made, MemoryStore(clock), QwenClient(made.upstream, clock, ids), clock, ids, uploader)
-    return bridge, await begun(bridge, "x" * 200_000)
-
-
-@pytest.mark.parametrize("error", [ExpiredCredentials("over"), ChallengeRequired("check"), QuotaExceeded("enough")])
-async def test_what_is_wrong_with_the_account_is_told_as_such(error: BridgeError) -> None:
-    """A client that hears of a long context throws some of it away, which would not help here."""
-    uploader = Uploader(error)
-    bridge, exchange = await long_question(uploader)
-    with pytest.raises(type(error)):
-        await bridge.ask(exchange)
-    await bridge.aclose()
-
-
-@pytest.mark.parametrize("error", [QwenRefused("No."), QwenTimeout("Slow.")])
-async def test_a_refused_upload_is_a_context_too_long(error: BridgeError) -> None:
-    """The reason stands in the message, with the sizes."""
-    bridge, exchange = await long_question(Uploader(error))
-    with pytest.raises(ContextTooLong, match=rf"200,000 bytes.*{error.message}"):
-        await bridge.ask(exchange)
-    await bridge.aclose()
-
-
-async def test_a_lost_upload_is_left_to_the_recovery_once() -> None:
-    """The first broken connection is a wire's fault, the second means that there is no way."""
-    uploader = Uploader(QwenUnreachable("gone"), ConnectionLost("gone"))
-    bridge, exchange = await long_question(uploader)
-    with pytest.raises(QwenUnreachable):
-        await bridge.ask(exchange)
-    with pytest.raises(ContextTooLong, match="gone"):
-        await bridge.ask(exchange)
-    assert uploader.asked == 2
-    await bridge.aclose()
 
 
 # -- calls that need no exchange, or get none -----------------------------------------------------------------------

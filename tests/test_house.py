@@ -27,6 +27,8 @@ SIBLINGS = {"surfaces", "conversation", "qwen", "toolcalls", "recovery"}
 BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
 PARTS_OF_BRIDGE = {
     "admission",
+    "attaching",
+    "caching",
     "catalog",
     "choices",
     "clients",
@@ -48,6 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cautions": {"clients", "settings"},
     "machine": {"ports"},
     "recordings": {"observe"},  # the part of `bridge` that writes to a folder of the user's
+    "attaching": {"upstream", "exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that uploads
+    "caching": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that answers from memory
     "choices": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that reads settings for others
     "clients": {"exchange", "settings", "access_values"} | BELOW_EXCHANGE,  # the part of `bridge` at its door
     # the part of `bridge` for accounts

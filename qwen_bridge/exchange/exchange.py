@@ -67,6 +67,8 @@ class Exchange:
         """Its place in the queue, or how long it had one, for the client; empty when it never waited."""
         self.repeated: Cause | None = None
         """Why the bridge asked for the answer once more; None when it did not."""
+        self.cache = ""
+        """`hit` for an answer from memory, `miss` for one that may be kept there; see `replay`."""
         self.reports: list[Report] = []
         """What became of the calls of an answer that was asked for once more."""
         self._surface = surface

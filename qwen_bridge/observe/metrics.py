@@ -45,6 +45,7 @@ TABLE = (
     Row("requests", "counter", "Requests answered, by what was asked for.", ("route", "status", "outcome")),
     Row("turns", "counter", "Turns by where the conversation went.", ("conversation", "reason")),
     Row("turns_by_model", "counter", "Turns by Qwen's model; one that no list names is `other`.", ("model",)),
+    Row("cache", "counter", "Turns whose answer came from memory (`hit`), or could have (`miss`).", ("cache",)),
     Row("messages_saved", "counter", "Messages that a chat held already and that were not sent again."),
     Row("bytes_saved", "counter", "Bytes of text that a chat held already and that were not sent again."),
     Row("bytes_up", "counter", "Bytes of messages sent to Qwen, every attempt counted."),

@@ -49,11 +49,12 @@ class TurnFacts:
     """One request and its answer, without a word of either.
 
     `route` is what was asked for, `outcome` how it ended: `complete`, `answered` (no model was asked), `left` (the
-    client went) or the code of the error it was told. `conversation` are the header's words. `faults` pairs each code
-    with what was done. Times are in seconds; `first_word` is None when none was shown. `calls` as
-    `toolcalls.report.Report.counters` gives it; `call_lines` say of each call its dialect, its repairs and what became
-    of it; `asked_again` is why the bridge asked for the answer once more. `model` is Qwen's, "" when none was asked;
-    `listed` whether some list names it, so that it is no word of the client's.
+    client went) or the code of the error it was told. `conversation` are the header's words; `cache` is `hit` for an
+    answer from memory, `miss` for one that could have been. `faults` pairs each code with what was done. Times are in
+    seconds; `first_word` is None when none was shown. `calls` as `toolcalls.report.Report.counters` gives it;
+    `call_lines` say of each call its dialect, its repairs and what became of it; `asked_again` is why the bridge asked
+    for the answer once more. `model` is Qwen's, "" when none was asked; `listed` whether some list names it, so that it
+    is no word of the client's.
     """
 
     request_id: str
@@ -61,6 +62,7 @@ class TurnFacts:
     status: int
     outcome: str
     conversation: str = NO_CONVERSATION
+    cache: str = ""
     model: str = ""
     listed: bool = False
     faults: tuple[tuple[str, str], ...] = ()
@@ -85,6 +87,7 @@ class TurnFacts:
             "request_id": self.request_id,
             "route": self.route,
             "conversation": self.conversation,
+            "cache": self.cache,
             "model": self.model,
             "outcome": self.outcome,
             "status": self.status,
@@ -123,6 +126,8 @@ def count(facts: TurnFacts, metrics: Metrics) -> None:
     if course.kind == NO_CONVERSATION:
         return
     metrics.count("turns", conversation=course.kind, reason=course.reason)
+    if facts.cache:
+        metrics.count("cache", cache=facts.cache)
     metrics.count("turns_by_model", model=facts.model if facts.listed else "other")
     metrics.count("messages_saved", course.messages)
     metrics.count("bytes_saved", course.size)

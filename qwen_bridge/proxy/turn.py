@@ -23,6 +23,7 @@ from qwen_bridge.errors import AnswerCutOff, BridgeError
 from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.record import counters_of, lines_of
+from qwen_bridge.exchange.replay import Replay
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.observe.turns import GIVEN_UP, TurnFacts
 from qwen_bridge.proxy.capture import Capture
@@ -34,8 +35,8 @@ from qwen_bridge.proxy.rewrite import conceal, decoded
 
 log = structlog.get_logger("qwen_bridge")
 
-type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tick"]
-"""What can happen to an exchange: the methods of `Exchange` that return effects."""
+type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tick", "go_on"]
+"""What can happen to an exchange: the methods of `Exchange`, or of `Replay`, that return effects."""
 
 CHAT_POLL = 0.2
 """Seconds between two looks at whether a busy chat is free. Nothing can wake a stream from outside."""
@@ -257,6 +258,7 @@ class Turn:
             facts,
             outcome=exchange.outcome,
             conversation=exchange.question.route,
+            cache=exchange.cache,
             model=exchange.question.scope.model,
             listed=self.bridge.lists(exchange.question.scope.model),
             faults=(*((fault.code, _action(decision)) for fault, decision in decided), *facts.faults),
@@ -285,6 +287,8 @@ class Turn:
             if not isinstance(opened, Exchange):
                 return opened
             self.exchange = opened
+        if isinstance(self.exchange, Replay):
+            return self.happened("go_on")
         try:
             if not await self._admitted(self.exchange):
                 return [Again(0.0)]

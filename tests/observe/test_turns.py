@@ -102,3 +102,18 @@ def test_the_line_says_what_applies() -> None:
     assert FACTS.line["asked_again"] == "intercepted"
     short = TurnFacts("req_2", "list_models", 200, "answered", duration=0.0).line
     assert set(short) == {"request_id", "route", "conversation", "outcome", "status", "seconds"}
+
+
+@pytest.mark.parametrize("word", ["hit", "miss"])
+def test_an_answer_from_memory_is_told_of(word: str) -> None:
+    """Log line and counter say the word of the header."""
+    metrics = PrometheusMetrics()
+    facts = TurnFacts("req_1", "chat_completions", 200, "complete", conversation="new", cache=word)
+    count(facts, metrics)
+    assert facts.line["cache"] == word
+    assert samples(metrics)[f'qwen_bridge_cache_total{{cache="{word}"}}'] == 1
+
+
+def test_who_keeps_no_answers_hears_nothing_of_it() -> None:
+    """Without a cache the line has no such word."""
+    assert "cache" not in FACTS.line
