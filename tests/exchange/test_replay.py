@@ -56,6 +56,7 @@ def steps(exchange: Replay) -> list[Sequence[Effect]]:
     """All that it does when it is driven to the end."""
     done: list[Sequence[Effect]] = []
     while not exchange.over:
+        assert len(done) < 1000, "it has no end"
         done.append(exchange.go_on())
     return done
 
