@@ -2,15 +2,17 @@
 
 Each type here is the annotation of fields of `Settings`. A value comes as text (from an option or the environment) or
 as TOML's own type. Whatever cannot be used raises `ValueError` with the end of the sentence "NAME: …", which says what
-is possible and never repeats the value: it may be a secret.
+is possible and never repeats the value: it may be a secret. `sentence` puts the two ends together.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
@@ -149,3 +151,13 @@ def _off_or_folder(value: object) -> object:
 
 OffOrFolder = Annotated[str, BeforeValidator(_off_or_folder)]
 """A folder with its whole path, or `off`."""
+
+
+def sentence(names: Collection[str], item: Mapping[str, Any]) -> str:
+    """One line of a validation error; `names` are those of all settings. The refused value is left out."""
+    name = ".".join(str(step) for step in item["loc"])
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, names, n=1)
+        return f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    reason = str(item["msg"]).removeprefix("Value error, ")
+    return f"{name}: {reason}" if name else reason

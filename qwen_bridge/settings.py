@@ -8,7 +8,6 @@ default in force. In the environment unknown names are not looked at: other prog
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -42,6 +41,7 @@ from qwen_bridge.setting_values import (
     ToolAliases,
     UpstreamAddress,
     WebOrigins,
+    sentence,
 )
 
 ENVIRONMENT = "QWEN_"
@@ -248,7 +248,7 @@ class Settings(BaseSettings):
         try:
             return cls(**(overrides or {}))
         except ValidationError as error:
-            raise SettingsError("\n".join(_sentence(cls, item) for item in error.errors())) from None
+            raise SettingsError("\n".join(sentence(cls.model_fields, item) for item in error.errors())) from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path} cannot be read: {error}") from None
 
@@ -314,13 +314,3 @@ def config_path() -> Path:
     """The TOML file that `Settings.load` reads, whether it exists or not."""
     named = os.environ.get(ENVIRONMENT + "CONFIG")
     return Path(named).expanduser() if named else user_config_path("qwen-bridge") / "config.toml"
-
-
-def _sentence(model: type[BaseSettings], item: Mapping[str, Any]) -> str:
-    """One line of a validation error. The refused value is left out: it may be a secret."""
-    name = ".".join(str(step) for step in item["loc"])
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, model.model_fields, n=1)
-        return f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
-    reason = str(item["msg"]).removeprefix("Value error, ")
-    return f"{name}: {reason}" if name else reason

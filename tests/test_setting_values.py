@@ -17,6 +17,7 @@ from qwen_bridge.setting_values import (
     StoreKind,
     UpstreamAddress,
     WebOrigins,
+    sentence,
 )
 
 
@@ -74,3 +75,17 @@ def test_a_value_that_cannot_be_used_says_what_can(kind: Any, value: object, sen
     (error,) = raised.value.errors()
     assert sentence in error["msg"]
     assert str(value) not in error["msg"]
+
+
+@pytest.mark.parametrize(
+    ("item", "line"),
+    [
+        ({"loc": ("modle",), "type": "extra_forbidden", "msg": "x"}, "modle: no such setting; did you mean model?"),
+        ({"loc": ("zzz",), "type": "extra_forbidden", "msg": "x"}, "zzz: no such setting"),
+        ({"loc": ("hosts", 0), "type": "value_error", "msg": "Value error, must be a name"}, "hosts.0: must be a name"),
+        ({"loc": (), "type": "value_error", "msg": "Value error, two do not agree"}, "two do not agree"),
+    ],
+)
+def test_a_refused_setting_is_one_line(item: dict[str, Any], line: str) -> None:
+    """It names the setting, says what is wrong, and knows what was probably meant."""
+    assert sentence(["model", "hosts"], {**item, "input": "secret"}) == line
