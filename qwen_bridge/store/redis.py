@@ -130,10 +130,16 @@ class RedisStore:
         self._check()
         task = asyncio.create_task(self._run(script, values))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         # Shielded: the client's leaving cancels whoever waits here, and must not unwrite what was answered. Nor does
         # it then tear a connection down in the middle of an answer.
         return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # Looked at, or asyncio reports it as nobody's: whoever waited for it may have gone with the client.
+        if not task.cancelled():
+            task.exception()
 
     async def _run(self, script: str, values: Sequence[str | float]) -> Any:
         if script not in self._scripts:

@@ -245,7 +245,7 @@ async def test_head_has_no_body(simulator: Simulator, tmp_path: Path) -> None:
 async def test_one_connection_serves_on_after_errors(simulator: Simulator, tmp_path: Path) -> None:
     """Refusals of every layer leave the client's connection usable: it is one connection to the end."""
     simulator.script([{"fault": "rate_limited_v2"}, {"fault": "late_error", "after": 4, "text": HELLO}])
-    async with road(simulator, tmp_path) as (proxy, _), wire(proxy.port) as client:
+    async with road(simulator, tmp_path, cooldown=0) as (proxy, _), wire(proxy.port) as client:
         for body, status in ((question(), b"429"), (question(stream=True), b"200"), ({}, b"400"), (question(), b"200")):
             client.send(request(body, host="bridge"))
             head, content = await client.answer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -184,6 +185,22 @@ async def test_a_cancelled_caller_does_not_unwrite(shared: tuple[str, str]) -> N
         await asyncio.wait(waiting)
     async with opened(*shared) as store:
         assert len(await store.find([str(n) for n in range(20)])) == 20
+
+
+async def test_what_fails_behind_a_cancelled_caller_is_nobodys_news(server: RedisServer) -> None:
+    """A client leaves while Redis is gone: asyncio reports no exception that was never looked at."""
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    async with opened(server.url) as store:
+        server.kill()
+        caller = asyncio.ensure_future(store.find(["key"]))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait({caller})
+    assert caller.cancelled()
+    del caller  # its traceback still holds what it waited for
+    gc.collect()  # where asyncio reports it
+    assert reported == []
 
 
 async def test_two_bridges_share_one_memory(shared: tuple[str, str]) -> None:
