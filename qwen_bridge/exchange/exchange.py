@@ -10,13 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from qwen_bridge.errors import (
-    AnswerCutOff,
-    BridgeError,
-    InternalError,
-    QwenRefused,
-    WireError,
-)
+from qwen_bridge.errors import AnswerCutOff, BridgeError, InternalError, QwenRefused, WireError
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
 from qwen_bridge.exchange import leftovers
 from qwen_bridge.exchange.attempt import Attempt
@@ -27,7 +21,8 @@ from qwen_bridge.exchange.repetition import Cause, cause_at_end
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.exchange.telling import Kept, Telling
 from qwen_bridge.exchange.tooling import intercepted, nothing_said, withheld
-from qwen_bridge.recovery.policy import Decision, GiveUp, Progress, RestartChat, Retry
+from qwen_bridge.exchange.trials import Trials
+from qwen_bridge.recovery.policy import GiveUp, RestartChat, Retry
 from qwen_bridge.sse.encoder import comment
 from qwen_bridge.surfaces.surface import AnswerHead, Surface
 from qwen_bridge.toolcalls.report import Report
@@ -54,9 +49,7 @@ class Exchange:
         self.head = head
         self.question = question
         self.request_id = request_id
-        self.failures: list[BridgeError] = []
-        self.decisions: list[Decision] = []
-        """What was decided about each of the failures."""
+        self.trials = Trials(terms.policy, terms.jitter)
         self.told: BridgeError | None = None
         """The error that the client was told, in whatever form."""
         self.profile = ""
@@ -72,10 +65,7 @@ class Exchange:
         self.reports: list[Report] = []
         """What became of the calls of an answer that was asked for once more."""
         self._surface = surface
-        self._terms = terms
         self._shown = _Shown.NOTHING
-        self._waited = 0.0
-        self._restarted = False
         self._first: Kept | None = None
         self._deadlines = Deadlines(terms)
         self._encoder = surface.encoder(head, question.request)
@@ -109,15 +99,10 @@ class Exchange:
         """The attempt failed before, or without, any answer; the policy says whether there is another."""
         if self.over:
             return ()
-        self.failures.append(error)
-        if isinstance(error, QwenRefused) and not self.worded and self.question.leave_channel():
-            decision: Decision = Retry(0.0)  # tools on the site's own channel: it does not take them
-        else:
-            decision = self._terms.policy.decide(error, self._progress(error), self._terms.jitter())
-        self.decisions.append(decision)
-        match decision:
+        # The site may not take tools on its own channel: then they travel as text.
+        another_way = isinstance(error, QwenRefused) and not self.worded and self.question.leave_channel()
+        match self.trials.failed(error, shown=self.worded, another_way=another_way):
             case Retry(delay):
-                self._waited += delay
                 stop = self._stop(error)
                 self._start_attempt(pause=delay)
                 return [*stop, Again(delay)]
@@ -195,6 +180,11 @@ class Exchange:
         return self._telling.report
 
     @property
+    def failures(self) -> Sequence[BridgeError]:
+        """Every fault on the way, oldest first; `trials` has what was decided about them."""
+        return self.trials.failures
+
+    @property
     def over(self) -> bool:
         """Whether there is nothing more to tell the client."""
         return self._shown is _Shown.OVER
@@ -213,7 +203,6 @@ class Exchange:
     def _restart(self, error: BridgeError) -> Sequence[Effect]:
         """The whole history goes to a new chat."""
         forget = self._forget(error)
-        self._restarted = True
         self.question.restart(error.code.removeprefix("qwen_"))
         self._start_attempt()
         return [*forget, Again(0.0)]
@@ -223,16 +212,6 @@ class Exchange:
 
     def _forget(self, error: BridgeError) -> list[Effect]:
         return leftovers.forget(error, self.question.anchor)
-
-    def _progress(self, error: BridgeError) -> Progress:
-        others = (i for i, earlier in enumerate(reversed(self.failures)) if type(earlier) is not type(error))
-        return Progress(
-            failures=len(self.failures),
-            same=next(others, len(self.failures)),
-            waited=self._waited,
-            shown=self._shown >= _Shown.WORDS,
-            restarted=self._restarted,
-        )
 
     def _take(self, events: Sequence[StreamEvent]) -> Sequence[Effect]:
         """The hot path: events of the answer become bytes for the client."""

@@ -253,7 +253,7 @@ class Turn:
         )
         if exchange is None:
             return facts
-        decided = zip(exchange.failures, exchange.decisions, strict=True)
+        decided = zip(exchange.trials.failures, exchange.trials.decisions, strict=True)
         return replace(
             facts,
             outcome=exchange.outcome,

@@ -11,6 +11,7 @@ Captcha ends as it says, but there too one request goes first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,7 +31,10 @@ class Ended(Protocol):
     """A request that is over: its name, how it ended (`complete`: it was answered), and every fault on the way."""
 
     request_id: str
-    failures: list[BridgeError]
+
+    @property
+    def failures(self) -> Sequence[BridgeError]:
+        """Oldest first."""
 
     @property
     def outcome(self) -> str:
