@@ -11,6 +11,7 @@ class Flaw(Enum):
     CLOSER_MISSING = "the call is not closed; every value is"
     WRAPPER_OPEN = "the call is closed, its wrapper is not"
     BODY_LAST = "the call is not closed, and its last value is a body that may go on"
+    MORE_POSSIBLE = "the call is not closed, and parameters of its tool may still have followed"
     VALUE_UNCLOSED = "the last value has no closer; the call has"
     VALUE_OPEN = "the text ends inside a value"
     HEAD_OPEN = "the text ends before any value"

@@ -152,9 +152,12 @@ def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head:
     if closing.call or head.void:
         return {Flaw.WRAPPER_OPEN}
     if nothing_follows(text, closing.end):
-        if body.json and "json.unescaped_quote" not in body.repairs:
-            return {Flaw.WRAPPER_OPEN}
-        return {Flaw.CLOSER_MISSING if body.arguments else Flaw.HEAD_OPEN}
+        if body.json:
+            return {Flaw.CLOSER_MISSING if "json.unescaped_quote" in body.repairs else Flaw.WRAPPER_OPEN}
+        if not body.arguments:
+            return {Flaw.HEAD_OPEN}
+        more = tool.properties.keys() - body.arguments.keys()
+        return {Flaw.CLOSER_MISSING, Flaw.MORE_POSSIBLE} if more else {Flaw.CLOSER_MISSING}
     following = tag_at(text, after_space(text, closing.end))
     if following is not None and not following.closing and body.arguments:
         return {Flaw.CLOSER_MISSING}

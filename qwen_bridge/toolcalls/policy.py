@@ -72,6 +72,7 @@ TABLE: Mapping[Flaw, Row] = {
     Flaw.CLOSER_MISSING: Row(True, True, True, False, Reason.CUT_OFF),
     Flaw.WRAPPER_OPEN: Row(True, True, True, False, Reason.CUT_OFF),
     Flaw.BODY_LAST: Row(True, True, False, False, Reason.CUT_OFF),
+    Flaw.MORE_POSSIBLE: Row(True, True, False, False, Reason.CUT_OFF),
     Flaw.VALUE_UNCLOSED: Row(True, True, True, False, Reason.UNCLEAR),
     Flaw.VALUE_OPEN: Row(False, False, False, False, Reason.CUT_OFF),
     Flaw.HEAD_OPEN: Row(False, False, False, False, Reason.CUT_OFF),
@@ -84,7 +85,12 @@ TABLE: Mapping[Flaw, Row] = {
     Flaw.UNDECLARED: Row(False, False, False, False, Reason.UNKNOWN_TOOL),
     Flaw.INCOMPLETE: Row(True, True, True, True, Reason.CUT_OFF),
 }
-"""`INCOMPLETE` alone runs: the client refuses a missing argument in better words than the bridge has."""
+"""`INCOMPLETE` alone runs: the client refuses a missing argument in better words than the bridge has.
+
+`MORE_POSSIBLE` is stricter than the notes, which complete a call whose values are all closed. Cut between two of its
+parameters, `<function=Bash><parameter=command>…</parameter>` looks just so, and would run without those that followed.
+No beginning of a destructive call may run; the bridge asks for it once more where nothing was shown.
+"""
 
 VISIBLY_CUT = frozenset((Flaw.CLOSER_MISSING, Flaw.INCOMPLETE))
 """A call that lacks its closer and a required argument was cut between two of them: no tool runs on that."""
@@ -140,7 +146,7 @@ def decide(call: Call, ending: Ending) -> Decision:
     harmless = call.tool is not None and call.tool.harmless
     if ending is Ending.STOP and _closable(call):
         return RELEASE
-    flaws = call.flaws - {Flaw.BODY_LAST} if ending is Ending.FOLLOWED else call.flaws
+    flaws = call.flaws - {Flaw.BODY_LAST, Flaw.MORE_POSSIBLE} if ending is Ending.FOLLOWED else call.flaws
     refused = [TABLE[flaw].reason for flaw in flaws if not TABLE[flaw].allows(harmless=harmless, ending=ending)]
     if flaws >= VISIBLY_CUT or (not harmless and any(pair <= flaws for pair in TOGETHER)):
         refused.append(Reason.CUT_OFF)

@@ -14,8 +14,11 @@ PATH = "<parameter=path>a</parameter>"
     [
         (f"<function=read_file>{PATH}</function>", frozenset()),
         (f"<tool_call><function=read_file>{PATH}</function>", {Flaw.WRAPPER_OPEN}),
-        (f"<function=read_file>{PATH}", {Flaw.CLOSER_MISSING}),
-        ("<function=put><parameter=content>x</parameter>", {Flaw.CLOSER_MISSING, Flaw.BODY_LAST, Flaw.INCOMPLETE}),
+        (f"<function=read_file>{PATH}", {Flaw.CLOSER_MISSING, Flaw.MORE_POSSIBLE}),
+        (
+            "<function=put><parameter=content>x</parameter>",
+            {Flaw.CLOSER_MISSING, Flaw.MORE_POSSIBLE, Flaw.BODY_LAST, Flaw.INCOMPLETE},
+        ),
         ("<function=read_file>", {Flaw.HEAD_OPEN, Flaw.INCOMPLETE}),
         ("<function=read_file>and now", {Flaw.JUNK, Flaw.INCOMPLETE}),
         ("<function=gone><parameter=a>1</parameter></function>", {Flaw.UNDECLARED}),

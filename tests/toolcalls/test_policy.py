@@ -61,6 +61,14 @@ def test_a_body_without_a_closed_call_is_withheld_unless_text_followed() -> None
     assert decide(call("put", *flaws), Ending.FOLLOWED).verdict is Verdict.RELEASED
 
 
+def test_a_call_that_more_parameters_may_have_followed_is_withheld_unless_text_did() -> None:
+    """Cut between two parameters, a destructive call would run without the second; a harmless one may."""
+    flaws = (Flaw.CLOSER_MISSING, Flaw.MORE_POSSIBLE)
+    assert decide(call("shell", *flaws), Ending.STOP).verdict is Verdict.WITHHELD
+    assert decide(call("shell", *flaws), Ending.FOLLOWED).verdict is Verdict.RELEASED
+    assert decide(call("read_file", *flaws), Ending.STOP).verdict is Verdict.RELEASED
+
+
 @pytest.mark.parametrize("pair", TOGETHER)
 def test_two_small_flaws_make_a_cut(pair: frozenset[Flaw]) -> None:
     """A destructive call may lack one thing, not two."""
