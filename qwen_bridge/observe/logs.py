@@ -58,7 +58,7 @@ def _redact_records() -> None:
             record.msg, record.args = told, None
         return record
 
-    make_redacted.redacts = True  # type: ignore[attr-defined]
+    make_redacted.redacts = True  # type: ignore[attr-defined]  # how a second call knows that it is in place
     logging.setLogRecordFactory(make_redacted)
 
 
