@@ -89,7 +89,8 @@ Every error has OpenAI's form, with all four keys, and an `x-request-id` that st
   `data: {"error": …}`. No `finish_reason` and no `[DONE]` follow it: a broken answer does not look finished.
 - Without `stream` the client waits for the whole answer, so there is always a status.
 - `x-should-retry` is read by OpenAI's SDKs. It is `false` wherever the bridge has already tried again by itself, or
-  where trying again is of no use. `retry-after` is sent where Qwen says how long to wait.
+  where trying again is of no use. `retry-after` is sent where Qwen says how long to wait, or the session rests for so
+  long; the SDKs obey `x-should-retry: false` before it, so no number there makes them ask again.
 
 ## What the client is told
 

@@ -8,7 +8,7 @@ that it is an error event, and never an invented `finish_reason`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qwen_bridge.errors import AnswerCutOff, BridgeError, InternalError, QwenRefused, WireError
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
@@ -62,6 +62,8 @@ class Exchange:
         """Why the bridge asked for the answer once more; None when it did not."""
         self.cache = ""
         """`hit` for an answer from memory, `miss` for one that may be kept there; see `replay`."""
+        self.rests: Callable[[BridgeError], float | None] = lambda _: None
+        """For how many seconds its session will rest after an error, if it will."""
         self.reports: list[Report] = []
         """What became of the calls of an answer that was asked for once more."""
         self._surface = surface
@@ -135,6 +137,9 @@ class Exchange:
         """Tell the client no, in whatever form it can still take; there is no further attempt."""
         if self.over:
             return ()
+        if error.retry_after is None:
+            # The SDKs obey `x-should-retry: false` whatever stands here; who reads it for a person may say when.
+            error.retry_after = self.rests(error)
         self.told = error
         effects: Sequence[Effect]
         if self._shown is _Shown.NOTHING:

@@ -78,17 +78,23 @@ class CoolDown:
 
     def struck(self, session: str, error: BridgeError, now: float) -> str:
         """Qwen has answered with `error`. Returns what that means for the session, empty when it means nothing."""
-        rest = self._rests.get(session)
-        if error.resting or not isinstance(error, RESTS) or not self._pause:
+        seconds = self.foretell(session, error)
+        if error.resting or not isinstance(error, RESTS) or seconds is None:
             return ""
-        strikes = rest.strikes + 1 if rest is not None and type(rest.error) is type(error) else 1
+        probe = min(seconds, self._pause) if isinstance(error, QuotaExceeded) else seconds
+        self._rests[session] = _Rest(error, now + seconds, now + probe, self._strikes(session, error))
+        return f"rests for {seconds:.0f} seconds ({error.code}): Qwen is not asked"
+
+    def foretell(self, session: str, error: BridgeError) -> float | None:
+        """For how many seconds the session will rest if this is what Qwen has answered; None when it will not.
+
+        The client is told before the request is over and judged.
+        """
+        if not isinstance(error, RESTS) or not self._pause:
+            return None
         if isinstance(error, QuotaExceeded):
-            until = now + (error.retry_after or self._pause)
-            next_probe = min(until, now + self._pause)
-        else:
-            until = next_probe = now + self._pause * min(strikes, 2)
-        self._rests[session] = _Rest(error, until, next_probe, strikes)
-        return f"rests for {until - now:.0f} seconds ({error.code}): Qwen is not asked"
+            return error.retry_after or self._pause
+        return self._pause * min(self._strikes(session, error), 2)
 
     def judge(self, session: str, request: Ended, now: float) -> str:
         """A request is over. Returns as `struck` does."""
@@ -103,6 +109,10 @@ class CoolDown:
     def resting(self, now: float) -> dict[str, tuple[str, float]]:
         """Session → the code of its error and the seconds that are left, for people."""
         return {name: (rest.error.code, max(0.0, rest.until - now)) for name, rest in self._rests.items()}
+
+    def _strikes(self, session: str, error: BridgeError) -> int:
+        rest = self._rests.get(session)
+        return rest.strikes + 1 if rest is not None and type(rest.error) is type(error) else 1
 
     def _raise(self, rest: _Rest, now: float) -> None:
         left = max(rest.until - now, SOON)

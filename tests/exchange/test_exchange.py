@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_bridge.conversation.keys import chain, extend
-from qwen_bridge.errors import InternalError, MissingCredentials, QwenUnreachable
+from qwen_bridge.errors import ChallengeRequired, InternalError, MissingCredentials, QuotaExceeded, QwenUnreachable
 from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Forget, Stop
 from qwen_bridge.exchange.exchange import KEEP_ALIVE, Exchange
 from qwen_bridge.recovery.policy import RecoveryPolicy
@@ -279,6 +279,16 @@ def test_a_failure_before_any_answer_is_an_attempt_too() -> None:
     driver.told.take(driver.exchange.failed(MissingCredentials("sign in")))
     assert (driver.told.status, driver.told.error["code"]) == (401, "missing_qwen_credentials")
     assert driver.told.headers["x-qwen-bridge-conversation"] == "undecided"
+
+
+def test_the_client_is_told_how_long_the_session_will_rest() -> None:
+    """Where Qwen names no time and the session is to rest, `retry-after` says for how long; Qwen's own time stands."""
+    for error, seconds in ((ChallengeRequired("No."), "900"), (QuotaExceeded("No.", retry_after=3600.0), "3600")):
+        driver = Driver(asking())
+        driver.exchange.rests = lambda _: 900.0
+        driver.told.take(driver.exchange.failed(error))
+        assert driver.told.headers["retry-after"] == seconds
+        assert driver.told.headers["x-should-retry"] == "false"
 
 
 def test_the_attempts_are_counted_over_all_faults() -> None:

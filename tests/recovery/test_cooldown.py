@@ -49,6 +49,19 @@ def test_a_captcha_silences_the_session_for_a_while() -> None:
     assert book.resting(100.0) == {"session": ("qwen_challenge", 800.0)}
 
 
+def test_the_rest_is_told_before_it_begins() -> None:
+    """What `foretell` says is what `struck` then does, and other faults, or no pause, foretell none."""
+    book = CoolDown(PAUSE)
+    for seconds in (PAUSE, 2 * PAUSE, 2 * PAUSE):
+        assert book.foretell("session", captcha()) == seconds
+        book.struck("session", captcha(), 0.0)
+        assert book.resting(0.0) == {"session": ("qwen_challenge", seconds)}
+    assert book.foretell("session", QuotaExceeded("Used up.", retry_after=HOUR)) == HOUR
+    assert book.foretell("session", QuotaExceeded("Used up.")) == PAUSE
+    assert book.foretell("session", QwenRefused("No.")) is None
+    assert CoolDown(0.0).foretell("session", captcha()) is None
+
+
 def test_after_the_rest_one_goes_first() -> None:
     """The others wait for its verdict, a minute at most; then the next may try."""
     book = CoolDown(PAUSE)
