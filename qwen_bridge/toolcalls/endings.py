@@ -16,10 +16,6 @@ from qwen_bridge.toolcalls.tags import CALLS, NAMESPACE, WRAPPERS, is_wrapper, t
 LONGEST_CLOSER = 400
 """Characters, blanks included."""
 
-_BRACKET = re.compile(r"[<＜](?=[ \t]*(?:[/／|]|\Z))|[>＞]")
-"""A `<` only where a closer, or a channel token, may follow."""
-_OPENING = ("<", "＜")
-_GOES_ON = re.compile(r"[ \t]*(?:[/／|]|\Z)")
 _IN_STRING = re.compile(r'["\\]')
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _BEHIND_JSON = re.compile(r"[^ \t}\]]")
@@ -40,9 +36,13 @@ def watch_for(opener: str) -> Watch:
 
 
 class TagWatch:
-    """Closing tags: the wrapper's if there is a wrapper, else those of the call."""
+    """Closing tags: the wrapper's if there is a wrapper, else those of the call.
 
-    __slots__ = ("_closer", "_open")
+    Every closer has one bracket at each end and none inside. So nothing is looked for before a closing bracket comes,
+    and then in the text since the last one.
+    """
+
+    __slots__ = ("_closer", "_unread")
 
     def __init__(self, opener: str) -> None:
         tag = tag_at(opener.lstrip("*"), 0)
@@ -53,29 +53,16 @@ class TagWatch:
         self._closer = re.compile(
             rf"[<＜][ \t]{{0,40}}[/／][ \t]{{0,40}}{NAMESPACE}(?:{alternatives})[ \t]{{0,40}}[>＞]|<\|call\|>|<\|end\|>"
         )
-        self._open: str | None = None  # the text since the last `<` that may still become a closer
+        self._unread: list[str] = []  # what came since the last closing bracket
 
-    def ends(self, text: str) -> Iterable[int]:
-        if self._open is None:
-            if "<" not in text and "＜" not in text:
-                return ()
-        elif self._open in _OPENING and _GOES_ON.match(text) is None:
-            self._open = None
-        return self._found(text)
-
-    def _found(self, text: str) -> Iterator[int]:
-        start = 0
-        for bracket in _BRACKET.finditer(text):
-            if bracket.group() in "<＜":
-                self._open, start = "", bracket.start()
-            elif self._open is not None:
-                if self._closer.fullmatch(self._open + text[start : bracket.end()]):
-                    yield bracket.end()
-                self._open = None
-        if self._open is not None:
-            self._open += text[start:]
-            if len(self._open) > LONGEST_CLOSER:
-                self._open = None
+    def ends(self, text: str) -> Sequence[int]:
+        self._unread.append(text)
+        if ">" not in text and "＞" not in text:
+            return ()
+        block = "".join(self._unread)
+        before = len(block) - len(text)
+        self._unread = [text[1 + max(text.rfind(">"), text.rfind("＞")) :]]
+        return [found.end() - before for found in self._closer.finditer(block)]
 
 
 class JsonWatch:

@@ -13,6 +13,7 @@ from typing import Any
 
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
+from qwen_bridge.toolcalls.surrogates import holds_surrogate
 
 NAMES = ("name", "tool_name", "tool", "function", "function_name", "toolName", "recipient_name")
 ARGUMENTS = ("arguments", "parameters", "params", "args", "input", "tool_input", "argument", "kwargs")
@@ -144,6 +145,4 @@ def _entry(name: str | None, arguments: Any, repairs: tuple[str, ...]) -> Entry:
 def written(arguments: Mapping[str, Any]) -> str:
     """The arguments as JSON text. A lone surrogate, which UTF-8 cannot carry, is written as its escape."""
     text = json.dumps(arguments, ensure_ascii=False)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        return json.dumps(arguments, ensure_ascii=True)
-    return text
+    return json.dumps(arguments, ensure_ascii=True) if holds_surrogate(text) else text

@@ -169,7 +169,7 @@ class ToolCallExtractor:
         self._gate.resume(call.name for call in reading.calls)
         ready: list[StreamEvent] = []
         self._doubt()
-        inside = self._outbox.doubt(unopened(settled.text), flawed=reading.whole)
+        inside = self._outbox.busy and self._outbox.doubt(unopened(settled.text), flawed=reading.whole)
         ending = Ending.FOLLOWED if cut is None or not reading.last else _ending(cut=cut)
         for call in reading.calls:
             decision = _withheld(Reason.UNCLEAR) if inside else decide(call, ending)

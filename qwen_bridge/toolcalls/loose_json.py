@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from qwen_bridge.toolcalls.surrogates import joined
+
 RELAXATIONS: Mapping[str, str] = {
     "json.control_character": "a raw newline, tab or other control character inside a string",
     "json.trailing_comma": "a comma too many",
@@ -43,6 +45,7 @@ _END_OF_TEXT = re.compile(
 _STRING_GOES_ON = re.compile(r"""[ \t]*["':\\]|[ \t]*,(?!\s*[{\[}\]])""")
 _SECOND_END = re.compile(r"""["'][\s}\]]*\}\s*(?:\Z|[<＜]\s*/)""")
 _NEXT_CALL = re.compile(r"[<＜]\s*(?:tool_?call|function|invoke)|\{\s*[\"']")
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PYTHON = {"True": True, "False": False, "None": None}
@@ -279,7 +282,7 @@ class _Reader:
     def _decoded(self, body: str, quietly: str = "") -> str:
         """The string that `body` stands for; escapes that JSON does not have lose or keep their backslash."""
         if "\\" not in body:
-            if any(character < " " for character in body):
+            if _CONTROL.search(body):
                 self.repairs.append("json.control_character")
             return body
         try:
@@ -288,7 +291,7 @@ class _Reader:
             return self._unescaped(body, quietly)
 
     def _unescaped(self, body: str, quietly: str = "") -> str:
-        if any(character < " " for character in body):
+        if _CONTROL.search(body):
             self.repairs.append("json.control_character")
 
         def one(found: re.Match[str]) -> str:
@@ -303,7 +306,7 @@ class _Reader:
                 self.repairs.append("json.bad_escape")
             return mark if mark in "'`" else f"\\{mark}"
 
-        return joined_surrogates(_ESCAPE.sub(one, body))
+        return joined(_ESCAPE.sub(one, body))
 
 
 def _number(digits: str) -> int | float:
@@ -311,10 +314,3 @@ def _number(digits: str) -> int | float:
         return _finite(digits) if set(digits) & set(".eE") else int(digits)
     except ValueError:
         raise Unreadable("a number too large to hold") from None
-
-
-def joined_surrogates(text: str) -> str:
-    """`text` with each pair of surrogates as the one character it stands for; a lone surrogate stays."""
-    if not any("\ud800" <= character <= "\udfff" for character in text):
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

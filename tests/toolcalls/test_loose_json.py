@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qwen_bridge.toolcalls.loose_json import RELAXATIONS, Unreadable, joined_surrogates, may_go_on, read_json
+from qwen_bridge.toolcalls.loose_json import RELAXATIONS, Unreadable, may_go_on, read_json
 
 ONE_EACH = [
     ("json.control_character", '{"a": "x\ny"}', {"a": "x\ny"}),
@@ -113,8 +113,3 @@ def test_valid_json_is_read_as_it_is(value: object) -> None:
     text = json.dumps(value)
     read = read_json(text)
     assert (read.value, read.end, read.repairs) == (value, len(text), ())
-
-
-def test_surrogates_are_joined_in_pairs_only() -> None:
-    """A pair is one character, a lone one stays."""
-    assert joined_surrogates("\ud83d\ude80 \ud800") == "🚀 \ud800"
