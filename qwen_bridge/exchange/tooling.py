@@ -209,8 +209,13 @@ class Tooling:
             case Cause.NOT_WHOLE:
                 last = report.withheld[-1]
                 name = last.name if _NAMEABLE.fullmatch(last.name) else ""
-                unknown = last.decision.reason is Reason.UNKNOWN_TOOL
-                self._note = notices.ask_for_declared(name) if unknown else notices.ask_again([name])
+                match last.decision.reason:
+                    case Reason.UNKNOWN_TOOL:
+                        self._note = notices.ask_for_declared(name)
+                    case Reason.UNKNOWN_KEY:
+                        self._note = notices.ask_for_known_keys(name, last.decision.about)
+                    case _:
+                        self._note = notices.ask_again([name])
             case Cause.NO_CALL:
                 self.leave_channel()
                 self._note = notices.ask_for_call(self._request.tool_choice.name)

@@ -1,8 +1,9 @@
 """Text and JSON values become arguments of the types that the tool's schema declares; nothing else decides.
 
 A string stays a string, whatever it looks like. A text that is no value of the declared type is passed on as it is:
-the client's own check says more than the bridge could. Keys that the tool does not declare are passed on as well,
-unless its schema forbids them. Nothing is added.
+the client's own check says more than the bridge could. Keys that the tool does not declare stay, unless its schema
+forbids them; the policy says whether a call may run with them. Nothing is added, and nothing is chosen: a parameter
+with two values, or with one that two types claim, is a flaw.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from lxml import etree
 
 from qwen_bridge.toolcalls.catalogue import Tool, fold
+from qwen_bridge.toolcalls.flaws import Flaw, same
 from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
 
 BODIES = frozenset(
@@ -64,18 +66,21 @@ _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _MAX_DIGITS = 400
 
 
-def from_text(tool: Tool, values: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], list[str], bool]:
+def from_text(tool: Tool, values: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], list[str], set[Flaw]]:
     """The arguments of a call in tag form.
 
-    `values` are the raw texts between the tags. Returns the arguments, the repairs made, and whether a parameter
-    that is no list came twice.
+    `values` are the raw texts between the tags. Returns the arguments, the repairs made, and what is doubtful: a
+    parameter that is no list and came twice, and a `null` that may be text.
     """
     arguments: dict[str, Any] = {}
     repairs: list[str] = []
-    repeated = False
+    flaws: set[Flaw] = set()
     for key, raw in values:
         schema = tool.schema(key)
-        value = typed(bare(key, raw, repairs), schema)
+        text = bare(key, raw, repairs)
+        value = typed(text, schema)
+        if value is None and _may_be_text(tool, key):
+            flaws.add(Flaw.NULL_OR_TEXT)
         if key not in arguments:
             arguments[key] = value
         elif "array" in kinds(schema):
@@ -83,11 +88,27 @@ def from_text(tool: Tool, values: Iterable[tuple[str, str]]) -> tuple[dict[str, 
             arguments[key] = [*earlier, *(value if isinstance(value, list) else [value])]
             repairs.append("param.repeated_list")
         elif is_body(key) or "\n" in raw.strip():
-            repeated = True
+            flaws.add(Flaw.REPEATED)
         else:
+            if not same(arguments[key], value):
+                flaws.add(Flaw.TWO_VALUES)
             arguments[key] = value
             repairs.append("param.repeated_last")
-    return arguments, repairs, repeated
+    return arguments, repairs, flaws
+
+
+def _may_be_text(tool: Tool, key: str) -> bool:
+    """Whether the bare word `null` may be text as well as nothing.
+
+    A model that had to write something, because the parameter is required or stands for nothing by default, wrote
+    nothing (Roo's strict tools require every parameter, and depend on it). Whoever need not have written it may have
+    meant the word. A list of values that does not hold the word decides too.
+    """
+    schema = tool.schema(key)
+    if key in tool.required or ("default" in schema and schema["default"] is None):
+        return False
+    values = schema.get("enum")
+    return "string" in kinds(schema) and not (isinstance(values, list | tuple) and "null" not in values)
 
 
 def bare(key: str, raw: str, repairs: list[str]) -> str:
@@ -119,19 +140,21 @@ def is_file(key: str) -> bool:
     return fold(key) in _FILES
 
 
-def from_json(tool: Tool, members: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
+def from_json(tool: Tool, members: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], set[Flaw]]:
     """The arguments of a call in JSON form; as `from_text`."""
     arguments: dict[str, Any] = {}
     repairs: list[str] = []
-    repeated = False
+    flaws: set[Flaw] = set()
     for written, value in members.items():
         key = tool.key(written)
         if key is not None and key != written:
             repairs.append("key.folded")
         name = key if key is not None else written
-        repeated = repeated or name in arguments
-        arguments[name] = _fitted(value, tool.schema(name), repairs)
-    return arguments, repairs, repeated
+        fitted = _fitted(value, tool.schema(name), repairs)
+        if name in arguments and not same(arguments[name], fitted):
+            flaws.add(Flaw.REPEATED)
+        arguments[name] = fitted
+    return arguments, repairs, flaws
 
 
 def _fitted(value: Any, schema: Mapping[str, Any], repairs: list[str]) -> Any:

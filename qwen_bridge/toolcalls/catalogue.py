@@ -49,6 +49,9 @@ QUESTIONS = ("follow_up", "suggestions")
 KEY_ALIASES: tuple[tuple[str, ...], ...] = (PATHS, QUESTIONS)
 """Words for one parameter. They stand for each other only where the tool declares exactly one of them."""
 
+_ELSEWHERE = frozenset(("patternProperties", "anyOf", "oneOf", "allOf", "$ref", "if", "unevaluatedProperties"))
+"""Words of a schema behind which more parameters may be declared than its `properties` name."""
+
 _PREFIX = re.compile(r"^(?:functions?|tools?|default_api)[.:/]")
 _JOINTS = re.compile(r"__|--|[.:/]")
 _FOLDED_AWAY = re.compile("[\\s_\\-\"'“”‘’`*]+")
@@ -85,6 +88,15 @@ class Tool:
     def closed(self) -> bool:
         """Whether the schema forbids keys that it does not name."""
         return bool(self.properties) and self.spec.parameters.get("additionalProperties") is False
+
+    def unknown(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Those of `keys` that the schema neither names nor leaves room for. Where it says nothing it leaves none."""
+        return () if self._open else tuple(key for key in keys if key not in self.properties)
+
+    @cached_property
+    def _open(self) -> bool:
+        schema = self.spec.parameters
+        return not self.properties or bool(schema.get("additionalProperties")) or not _ELSEWHERE.isdisjoint(schema)
 
     @cached_property
     def _folded(self) -> Mapping[str, str]:

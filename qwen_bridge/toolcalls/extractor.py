@@ -54,13 +54,16 @@ class ToolCallExtractor:
     complete once a terminal event was fed; `shown` says whether the client has seen any text.
     """
 
-    __slots__ = ("_catalogue", "_ended", "_gate", "_held", "_native", "_outbox", "_refusals", "_settings", "_thinking")
+    __slots__ = (
+        "_catalogue", "_ended", "_gate", "_held", "_native", "_outbox", "_refusals", "_settings", "_thinking", "_xml",
+    )  # fmt: skip
 
     def __init__(
         self, tools: Sequence[ToolSpec], client: Client, ids: IdSource, settings: ToolSettings | None = None
     ) -> None:
         self._settings = settings or ToolSettings()
         self._catalogue = Catalogue(tools, self._settings.harmless, self._settings.aliases)
+        self._xml = client == "roo_xml"
         self._outbox = Outbox(self._catalogue, client, ids, self._settings)
         self._gate = Gate(self._catalogue)
         self._native = NativeCalls(self._catalogue)
@@ -172,7 +175,7 @@ class ToolCallExtractor:
         inside = self._outbox.busy and self._outbox.doubt(unopened(settled.text), flawed=reading.whole)
         ending = Ending.FOLLOWED if cut is None or not reading.last else _ending(cut=cut)
         for call in reading.calls:
-            decision = _withheld(Reason.UNCLEAR) if inside else decide(call, ending)
+            decision = _withheld(Reason.UNCLEAR) if inside else decide(call, ending, xml=self._xml)
             ready += self._outbox.take(Judged(call, decision, reading.dialect))
         return settled.rest, ready
 
@@ -192,7 +195,7 @@ class ToolCallExtractor:
         return rest, self._pass(passed)
 
     def _judge(self, call: Call, dialect: str, ending: Ending) -> list[StreamEvent]:
-        return self._outbox.take(Judged(call, decide(call, ending), dialect))
+        return self._outbox.take(Judged(call, decide(call, ending, xml=self._xml), dialect))
 
     def _drained(self, *, cut: bool) -> list[StreamEvent]:
         """Everything that was held back, before a terminal event."""

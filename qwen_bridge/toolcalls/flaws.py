@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 
 class Flaw(Enum):
@@ -17,9 +18,17 @@ class Flaw(Enum):
     HEAD_OPEN = "the text ends before any value"
     CLOSER_DOUBLED = "a value is closed twice"
     AMBIGUOUS = "there are two readings"
-    REPEATED = "a parameter is given twice"
+    REPEATED = "a body is given twice"
+    TWO_VALUES = "a parameter is given twice, with different values"
+    NULL_OR_TEXT = "an optional parameter is the word null, which its type reads as text and as nothing"
+    KEY_UNKNOWN = "an argument is none of the tool's parameters"
     JUNK = "text stands where a parameter should"
     MALFORMED = "the arguments cannot be read"
     NAMELESS = "no tool is named"
     UNDECLARED = "the tool was not declared"
     INCOMPLETE = "a required parameter is missing"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether a value that was given twice is one value; 1 and true are equal, and two."""
+    return bool(one == other) and repr(one) == repr(other)

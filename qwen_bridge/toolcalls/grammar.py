@@ -57,7 +57,7 @@ def _read_headless(text: str, opening: Opening, catalogue: Catalogue) -> Reading
     if tool is None:
         call = Call("", None, {}, frozenset({Flaw.NAMELESS}))
         return reading_of(text, (call,), closing, opening, "qwen3_coder_xml")
-    arguments, repairs, _ = typing_of.from_text(tool, block.values)
+    arguments, repairs, doubts = typing_of.from_text(tool, block.values)
     missing = {Flaw.CLOSER_MISSING} if not closing.wrapper else set()
-    call = checked_call(tool, arguments, block.flaws | missing, ["name.inferred", *block.repairs, *repairs])
+    call = checked_call(tool, arguments, block.flaws | missing | doubts, ["name.inferred", *block.repairs, *repairs])
     return reading_of(text, (call,), closing, opening, "qwen3_coder_xml")

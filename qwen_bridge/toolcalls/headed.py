@@ -101,9 +101,9 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
         signature = read_signature(text, at)
         if signature is None:
             return _Body(at, {}, {Flaw.MALFORMED}, [])
-        arguments, repairs, _ = typing_of.from_json(tool, signature.arguments)
+        arguments, repairs, flaws = typing_of.from_json(tool, signature.arguments)
         end = signature.end
-        return _Body(end + (text[end : end + 1] == ">"), arguments, set(), ["arguments.signature", *repairs])
+        return _Body(end + (text[end : end + 1] == ">"), arguments, flaws, ["arguments.signature", *repairs])
     try:
         read = read_json(text, at)
     except Unreadable as error:
@@ -112,8 +112,9 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
         return _Body(end, {}, {Flaw.VALUE_OPEN if error.open_end else Flaw.MALFORMED}, [])
     if not isinstance(read.value, dict):
         return _Body(read.end, {}, {Flaw.MALFORMED}, [])
-    arguments, repairs, repeated = typing_of.from_json(tool, read.value)
-    flaws = {Flaw.REPEATED} if repeated or read.repeated_key else set()
+    arguments, repairs, flaws = typing_of.from_json(tool, read.value)
+    if read.repeated_key:
+        flaws.add(Flaw.REPEATED)
     if read.missing:
         flaws.add(Flaw.VALUE_OPEN if nothing_follows(text, read.end) else Flaw.CLOSER_MISSING)
     if may_go_on(text, read.end):
@@ -133,10 +134,8 @@ def _read_tags(text: str, opening: Opening, head: Head, tool: Tool, start: int, 
             text, start, tool, wrapped=opening.wrapped, closers=own, namespaced=opening.namespaced or head.namespaced
         )
         end, values, flaws, repairs = block.end, block.values, block.flaws, block.repairs
-    arguments, typed, repeated = typing_of.from_text(tool, [*given.items(), *values])
-    if repeated:
-        flaws = flaws | {Flaw.REPEATED}
-    return _Body(end, arguments, flaws, [*repairs, *typed])
+    arguments, typed, doubts = typing_of.from_text(tool, [*given.items(), *values])
+    return _Body(end, arguments, flaws | doubts, [*repairs, *typed])
 
 
 def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head: Head, tool: Tool) -> set[Flaw]:

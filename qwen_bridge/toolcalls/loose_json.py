@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from qwen_bridge.toolcalls.flaws import same
 from qwen_bridge.toolcalls.surrogates import joined
 
 RELAXATIONS: Mapping[str, str] = {
@@ -64,7 +65,7 @@ class Unreadable(Exception):
 class JsonValue:
     """A value, the index behind it, and the relaxations in the order of use.
 
-    `repeated_key`: an object held a key twice. `missing`: how many brackets were not closed.
+    `repeated_key`: an object held a key twice, with different values. `missing`: how many brackets were not closed.
     """
 
     value: Any
@@ -86,10 +87,7 @@ def read_json(text: str, start: int = 0) -> JsonValue:
 
 
 def may_go_on(text: str, end: int) -> bool:
-    """Whether the value that ended at `end` may really end later: what follows looks like the rest of a string.
-
-    That is how an object with raw quotes in a string looks to a reader that took the first quote for its end.
-    """
+    """Whether a value that ended at `end` may end later: the rest looks like that of a string with raw quotes."""
     following = _NEXT_CALL.search(text, end)
     rest = text[end : following.start() if following else len(text)]
     return _STRING_GOES_ON.match(rest) is not None or _SECOND_END.search(rest) is not None
@@ -101,7 +99,8 @@ def _strict(text: str, start: int) -> JsonValue:
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal repeated
         found = dict(members)
-        repeated = repeated or len(found) < len(members)
+        if len(found) < len(members):
+            repeated = repeated or not all(same(found[key], value) for key, value in members)
         return found
 
     decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_constant=_refuse, parse_float=_finite)
@@ -155,7 +154,7 @@ class _Reader:
             if self.text[at : at + 1] != ":":
                 raise Unreadable("no colon after a key", open_end=at >= len(self.text))
             value, at = self.value(at + 1, depth + 1)
-            self.repeated = self.repeated or key in members
+            self.repeated = self.repeated or (key in members and not same(members[key], value))
             members[key] = value
         return members, self._close(at, "}")
 

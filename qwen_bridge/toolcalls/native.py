@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qwen_bridge.events import ToolCallDelta, ToolCallEnded, ToolCallStarted
-from qwen_bridge.toolcalls import arguments as typing_of
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.loose_json import Unreadable, read_json
-from qwen_bridge.toolcalls.reading import Call
+from qwen_bridge.toolcalls.reading import Call, typed_call
 
 type NativeEvent = ToolCallStarted | ToolCallDelta | ToolCallEnded
 
@@ -63,5 +62,5 @@ class NativeCalls:
             return Call(named.tool.name, named.tool, {}, flaws | {Flaw.MALFORMED})
         if not isinstance(read.value, dict) or text[read.end :].strip() or "json.missing_brace" in read.repairs:
             return Call(named.tool.name, named.tool, {}, flaws | {Flaw.MALFORMED})
-        arguments, repairs, _ = typing_of.from_json(named.tool, read.value)
-        return Call(named.tool.name, named.tool, arguments, flaws, (*read.repairs, *repairs))
+        doubts = {*flaws, *({Flaw.REPEATED} if read.repeated_key else ())}
+        return typed_call(one.name, named.tool, read.value, doubts, list(read.repairs))

@@ -11,26 +11,39 @@ from collections.abc import Sequence
 
 from qwen_bridge.toolcalls.policy import Reason
 
+_KEY = r"[\w.\-]{1,40}"
 _NOT_RUN = re.compile(
     r"(?:\A|(?<=\n))\((?:The call to (?P<name>[^\n]{1,80}?)|A tool call) (?:"
     + "|".join(re.escape(reason.value) for reason in Reason)
-    + r") and was not run\.\)(?=\s*(?:\n|\Z))"
+    + rf")(?: \((?P<about>{_KEY}(?:, {_KEY}){{0,3}})\))? and was not run\.\)(?=\s*(?:\n|\Z))"
 )
 """`not_run`, on a line of its own as the client was told it."""
 
 
-def not_run(name: str, reason: Reason) -> str:
-    """One plain sentence for the reader of the answer, in round brackets, without any markup that a client runs."""
+def not_run(name: str, reason: Reason, about: Sequence[str] = ()) -> str:
+    """One plain sentence for the reader of the answer, in round brackets, without any markup that a client runs.
+
+    `about` are parameters; at most four are named, and none that could be anything but a name.
+    """
     which = f"The call to {name}" if name else "A tool call"
-    return f"({which} {reason.value} and was not run.)"
+    keys = f" ({listed})" if (listed := _listed(about)) else ""
+    return f"({which} {reason.value}{keys} and was not run.)"
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join([key for key in keys if re.fullmatch(_KEY, key)][:4])
 
 
 def without_not_run(text: str) -> tuple[str, list[str]]:
     """An answer of the history without such sentences, and the tools that they name ("" where they name none)."""
     if "and was not run.)" not in text:
         return text, []
-    names = [found["name"] or "" for found in _NOT_RUN.finditer(text)]
+    names = [_as_told(found["name"] or "", found["about"]) for found in _NOT_RUN.finditer(text)]
     return (_NOT_RUN.sub("", text).strip(), names) if names else (text, [])
+
+
+def _as_told(name: str, about: str | None) -> str:
+    return f"{name} (which does not have {about})" if name and about else name
 
 
 def withheld_before(names: Sequence[str]) -> str:
@@ -55,6 +68,16 @@ def ask_for_declared(name: str) -> str:
     return (
         f"(You have answered this before, with a call to {which} not available; it was not run. Answer again: use only "
         "the tools described before, by exactly their names, or answer without a tool.)"
+    )
+
+
+def ask_for_known_keys(name: str, keys: Sequence[str]) -> str:
+    """The one repetition where a call gave parameters that its tool does not have."""
+    which = f" ({listed})" if (listed := _listed(keys)) else ""
+    return (
+        f"(You have answered this before, with a call to {name or 'a tool'} with a parameter that it does not "
+        f"have{which}; it was not run, and nothing was changed by it. Write the call again with the parameters "
+        "described before alone; if it cannot do what you meant without others, do it in another way.)"
     )
 
 

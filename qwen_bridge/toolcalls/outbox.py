@@ -145,7 +145,7 @@ class Outbox:
             return []
         if decision.reason is not None:
             name = judged.call.name if _NAMEABLE.fullmatch(judged.call.name) else ""
-            return self._paragraph(notices.not_run(name, decision.reason))
+            return self._paragraph(notices.not_run(name, decision.reason, decision.about))
         self._index += 1
         if xml is not None:
             return self._paragraph(xml)

@@ -33,6 +33,7 @@ class Reason(Enum):
     UNCLEAR = "could be read in more than one way"
     UNREADABLE = "could not be read"
     UNKNOWN_TOOL = "names a tool that is not available"
+    UNKNOWN_KEY = "gives a parameter that the tool does not have"
     NO_NAME = "names no tool"
     TOO_LONG = "was too long"
     INEXPRESSIBLE = "cannot be passed on to this client unchanged"
@@ -79,6 +80,9 @@ TABLE: Mapping[Flaw, Row] = {
     Flaw.CLOSER_DOUBLED: Row(True, True, False, False, Reason.UNCLEAR),
     Flaw.AMBIGUOUS: Row(False, False, False, False, Reason.UNCLEAR),
     Flaw.REPEATED: Row(True, True, False, False, Reason.UNCLEAR),
+    Flaw.TWO_VALUES: Row(True, True, False, False, Reason.UNCLEAR),
+    Flaw.NULL_OR_TEXT: Row(True, True, False, False, Reason.UNCLEAR),
+    Flaw.KEY_UNKNOWN: Row(True, True, False, False, Reason.UNKNOWN_KEY),
     Flaw.JUNK: Row(False, False, False, False, Reason.UNREADABLE),
     Flaw.MALFORMED: Row(False, False, False, False, Reason.UNREADABLE),
     Flaw.NAMELESS: Row(False, False, False, False, Reason.NO_NAME),
@@ -90,6 +94,16 @@ TABLE: Mapping[Flaw, Row] = {
 `MORE_POSSIBLE` is stricter than the notes, which complete a call whose values are all closed. Cut between two of its
 parameters, `<function=Bash><parameter=command>…</parameter>` looks just so, and would run without those that followed.
 No beginning of a destructive call may run; the bridge asks for it once more where nothing was shown.
+
+Three rows hold rule 6 of the notes' 3.1 (two readings are none) against what their 3.3 would pass on, and are stricter
+than it: of a parameter given twice the last value ran, the word `null` became nothing, an unknown key went on to the
+client. A tool that ignores an unknown `dry_run` runs without the restriction that the model meant; refused, the model
+is told which key it was, and writes the call anew.
+"""
+
+IN_VALUES = frozenset((Flaw.TWO_VALUES, Flaw.NULL_OR_TEXT, Flaw.KEY_UNKNOWN))
+"""Flaws of values in a structure that is whole. XML clients read all of these by themselves, in one way that is known:
+their parsers have no types, take the last of two values and leave out tags that they do not know.
 """
 
 VISIBLY_CUT = frozenset((Flaw.CLOSER_MISSING, Flaw.INCOMPLETE))
@@ -108,16 +122,17 @@ CLOSABLE = frozenset(("attempt_completion", "ask_followup_question", "plan_mode_
 """Tools whose last free text may be closed by the bridge after a natural stop: it is read by a person."""
 
 _ORDER = (
-    Reason.UNKNOWN_TOOL, Reason.NO_NAME, Reason.UNCLEAR, Reason.UNREADABLE, Reason.CUT_OFF,
+    Reason.UNKNOWN_TOOL, Reason.NO_NAME, Reason.UNCLEAR, Reason.UNREADABLE, Reason.CUT_OFF, Reason.UNKNOWN_KEY,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reason` is None exactly when the call is released."""
+    """`reason` is None exactly when the call is released. `about` are the parameters that the reason speaks of."""
 
     verdict: Verdict
     reason: Reason | None = None
+    about: tuple[str, ...] = ()
 
 
 RELEASE = Decision(Verdict.RELEASED)
@@ -141,19 +156,23 @@ class ToolSettings:
     parallel: bool = True
 
 
-def decide(call: Call, ending: Ending) -> Decision:
-    """Whether `call` may run, given what came behind it."""
+def decide(call: Call, ending: Ending, *, xml: bool = False) -> Decision:
+    """Whether `call` may run, given what came behind it; `xml` says that the client reads XML in the text."""
     harmless = call.tool is not None and call.tool.harmless
     if ending is Ending.STOP and _closable(call):
         return RELEASE
-    flaws = call.flaws - {Flaw.BODY_LAST, Flaw.MORE_POSSIBLE} if ending is Ending.FOLLOWED else call.flaws
+    flaws = call.flaws - IN_VALUES if xml else call.flaws
+    flaws = flaws - {Flaw.BODY_LAST, Flaw.MORE_POSSIBLE} if ending is Ending.FOLLOWED else flaws
     refused = [TABLE[flaw].reason for flaw in flaws if not TABLE[flaw].allows(harmless=harmless, ending=ending)]
     if flaws >= VISIBLY_CUT or (not harmless and any(pair <= flaws for pair in TOGETHER)):
         refused.append(Reason.CUT_OFF)
     if not refused:
         return RELEASE
     reason = min(refused, key=_ORDER.index)
-    return Decision(Verdict.WITHHELD, Reason.CUT_OFF if Flaw.VALUE_OPEN in call.flaws else reason)
+    if Flaw.VALUE_OPEN in call.flaws:
+        return Decision(Verdict.WITHHELD, Reason.CUT_OFF)
+    about = call.tool.unknown(call.arguments) if call.tool is not None and reason is Reason.UNKNOWN_KEY else ()
+    return Decision(Verdict.WITHHELD, reason, about)
 
 
 def _closable(call: Call) -> bool:

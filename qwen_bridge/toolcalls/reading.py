@@ -11,7 +11,9 @@ from qwen_bridge.toolcalls.catalogue import Tool
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows
 
-SETTLED = frozenset((Flaw.UNDECLARED, Flaw.NAMELESS, Flaw.INCOMPLETE))
+SETTLED = frozenset(
+    (Flaw.UNDECLARED, Flaw.NAMELESS, Flaw.INCOMPLETE, Flaw.TWO_VALUES, Flaw.NULL_OR_TEXT, Flaw.KEY_UNKNOWN)
+)
 """Flaws that no further text can mend."""
 
 
@@ -53,8 +55,8 @@ def typed_call(
     if tool is None or members is None:
         missing = flaws | ({Flaw.MALFORMED} if members is None else set())
         return Call(tool.name if tool else name, tool, {}, frozenset(missing), tuple(repairs))
-    arguments, typed, repeated = typing_of.from_json(tool, members)
-    return checked_call(tool, arguments, flaws | ({Flaw.REPEATED} if repeated else set()), [*repairs, *typed])
+    arguments, typed, doubts = typing_of.from_json(tool, members)
+    return checked_call(tool, arguments, flaws | doubts, [*repairs, *typed])
 
 
 def checked_call(tool: Tool, arguments: dict[str, Any], flaws: set[Flaw], repairs: list[str]) -> Call:
@@ -65,6 +67,8 @@ def checked_call(tool: Tool, arguments: dict[str, Any], flaws: set[Flaw], repair
     if not tool.required <= arguments.keys():
         misread = bool(tool.properties) and not arguments.keys() <= tool.properties.keys()
         flaws = flaws | {Flaw.MALFORMED if misread else Flaw.INCOMPLETE}
+    elif tool.unknown(arguments):
+        flaws = flaws | {Flaw.KEY_UNKNOWN}
     if Flaw.CLOSER_MISSING in flaws and typing_of.ends_in_body(arguments):
         flaws = flaws | {Flaw.BODY_LAST}
     return Call(tool.name, tool, arguments, frozenset(flaws), tuple(dict.fromkeys(repairs)))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from qwen_bridge.toolcalls.arguments import bare, ends_in_body, from_json, from_markup, from_text, kinds, typed
+from qwen_bridge.toolcalls.flaws import Flaw
 from tests.toolcalls.bench import catalogue, tool
 
 LIST = {"type": "array", "items": {"type": "string"}}
@@ -73,12 +74,40 @@ def test_entities_stay() -> None:
 
 
 def test_a_parameter_given_twice() -> None:
-    """A list collects, of a short value the last counts, and a body is reported."""
+    """A list collects; of a short value the last counts, and that there were two is reported, as a body is."""
     commit = catalogue().tools["mcp__git__commit"]
     assert from_text(commit, [("files", "a"), ("files", "b")])[0] == {"files": ["a", "b"]}
     put = catalogue().tools["put"]
-    assert from_text(put, [("path", "a"), ("path", "b")]) == ({"path": "b"}, ["param.repeated_last"], False)
-    assert from_text(put, [("content", "a"), ("content", "b")])[2]
+    twice = from_text(put, [("path", "a"), ("path", "b")])
+    assert twice == ({"path": "b"}, ["param.repeated_last"], {Flaw.TWO_VALUES})
+    assert from_text(put, [("path", "a"), ("path", "a\n")])[2] == set()
+    assert from_text(put, [("content", "a"), ("content", "b")])[2] == {Flaw.REPEATED}
+
+
+NULLABLE: dict[str, dict[str, Any]] = {
+    "a list of types": {"type": ["string", "null"]},
+    "a union": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    "nullable": {"type": "string", "nullable": True},
+}
+
+
+@pytest.mark.parametrize("schema", NULLABLE.values(), ids=NULLABLE)
+def test_an_optional_null_may_be_text(schema: dict[str, Any]) -> None:
+    """The word null is nothing where something had to be written, and doubtful where nothing had to be."""
+    optional = catalogue([tool("t", "", "a", a=schema)]).tools["t"]
+    required = catalogue([tool("t", "a", "", a=schema)]).tools["t"]
+    by_default = catalogue([tool("t", "", "a", a={**schema, "default": None})]).tools["t"]
+    assert from_text(optional, [("a", "\nnull\n")])[2] == {Flaw.NULL_OR_TEXT}
+    assert from_text(required, [("a", "null")]) == ({"a": None}, [], set())
+    assert from_text(by_default, [("a", "null")]) == ({"a": None}, [], set())
+    assert from_text(optional, [("a", "nullable")]) == ({"a": "nullable"}, [], set())
+    assert from_json(optional, {"a": None}) == ({"a": None}, [], set())
+
+
+def test_a_null_that_can_be_no_text_is_nothing() -> None:
+    """Where no text is allowed, or none of the listed ones is the word, there is one reading."""
+    for schema in ({"type": ["integer", "null"]}, {"type": ["string", "null"], "enum": ["on", "off", None]}):
+        assert from_text(catalogue([tool("t", "", "a", a=schema)]).tools["t"], [("a", "null")])[2] == set()
 
 
 def test_json_of_the_wrong_type_is_fitted_where_that_is_certain() -> None:
@@ -94,7 +123,8 @@ def test_json_of_the_wrong_type_is_fitted_where_that_is_certain() -> None:
 
 def test_keys_that_fold_to_one_are_reported() -> None:
     """Two spellings of one parameter in one call are a repetition."""
-    assert from_json(catalogue().tools["put"], {"path": "a", "Path": "b"})[2]
+    assert from_json(catalogue().tools["put"], {"path": "a", "Path": "b"})[2] == {Flaw.REPEATED}
+    assert from_json(catalogue().tools["put"], {"path": "a", "Path": "a"})[2] == set()
 
 
 def test_markup_is_parsed_only_where_it_is_well_formed() -> None:

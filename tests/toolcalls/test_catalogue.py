@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from qwen_bridge.messages import ToolSpec
 from qwen_bridge.toolcalls.cases import specs
 from qwen_bridge.toolcalls.catalogue import Catalogue, fold
 from tests.toolcalls.bench import TOOLS, catalogue, tool
@@ -96,3 +99,16 @@ def test_broken_schemas_do_not_break_a_tool() -> None:
 def test_folding_ignores_case_separators_and_quotes() -> None:
     """Two names that differ in these alone are one."""
     assert fold(" `Read-File` ") == fold("read_file")
+
+
+def test_an_unknown_key_is_one_that_the_schema_has_no_room_for() -> None:
+    """A schema that says nothing of other keys has none; one that allows them, or declares more elsewhere, has."""
+    properties = {"a": {}, "fileName": {}}
+
+    def unknown(**schema: Any) -> tuple[str, ...]:
+        spec = ToolSpec("t", "", {"properties": properties, **schema})
+        return Catalogue([spec]).tools["t"].unknown(["a", "b", "fileName"])
+
+    assert unknown() == unknown(additionalProperties=False) == ("b",)
+    assert unknown(additionalProperties=True) == unknown(additionalProperties={"type": "string"}) == ()
+    assert unknown(patternProperties={"^b": {}}) == unknown(anyOf=[{}]) == unknown(properties={}) == ()

@@ -19,7 +19,7 @@ from qwen_bridge.events import (
 from qwen_bridge.toolcalls.cases import CountedIds, specs
 from qwen_bridge.toolcalls.extractor import ToolCallExtractor
 from qwen_bridge.toolcalls.policy import Reason, ToolSettings
-from tests.toolcalls.bench import TOOLS, Answer, bare, hermes, qwen_xml
+from tests.toolcalls.bench import TOOLS, XML_TOOLS, Answer, bare, calls, hermes, qwen_xml
 
 READ = ("read_file", {"path": "a.py"})
 RUN = ("shell", {"command": "make"})
@@ -224,3 +224,24 @@ def test_json_that_is_no_call_comes_out_unchanged() -> None:
     text = '{"arguments": {"a": 1}, "of": "something"}\nis what I saw.'
     assert Answer(text).text == text
     assert bare("nobody", {}) in Answer(f"{bare('nobody', {})}\n").text
+
+
+def test_a_key_that_a_destructive_tool_does_not_have_stops_it() -> None:
+    """It would run without the restriction that was meant; folded and aliased keys are the tool's own."""
+    answer = Answer(hermes("shell", {"command": "rm -r build", "dry_run": True}))
+    assert answer.calls == []
+    assert answer.text == "(The call to shell gives a parameter that the tool does not have (dry_run) and was not run.)"
+    assert calls(hermes("put", {"file_path": "a", "Content": "b"})) == [("put", {"path": "a", "content": "b"})]
+    assert calls(hermes("read_file", {"path": "a", "raw": True})) == [("read_file", {"path": "a", "raw": True})]
+    xml = Answer(hermes("execute_command", {"command": "ls", "why": "x"}), tools=XML_TOOLS, client="roo_xml")
+    assert "<why>x</why>" in xml.text
+
+
+def test_two_values_of_one_parameter_stop_a_destructive_tool() -> None:
+    """In tags as in JSON; the same value twice is one."""
+    head, tail = "<function=shell><parameter=command>ls</parameter>\n", "</function>"
+    twice = "<parameter=cwd>{}</parameter>\n<parameter=cwd>{}</parameter>\n"
+    assert calls(head + twice.format("/a", "/b") + tail) == []
+    assert calls(head + twice.format("/a", "/a") + tail) == [("shell", {"command": "ls", "cwd": "/a"})]
+    assert calls('{"name": "shell", "arguments": {"command": "a", "command": "b"}}') == []
+    assert calls('{"name": "shell", "arguments": {"command": "a", "command": "a"}}') == [("shell", {"command": "a"})]

@@ -39,3 +39,13 @@ def test_strangers_are_ignored() -> None:
     native = NativeCalls(catalogue())
     assert native.feed(ToolCallDelta(7, "{}")) is None
     assert native.feed(ToolCallEnded(7)) is None
+
+
+def test_a_native_call_is_held_to_the_schema() -> None:
+    """A key given twice, and one that the tool does not have, are flaws here too."""
+    native = NativeCalls(catalogue())
+    native.feed(ToolCallStarted(0, "x", "shell"))
+    native.feed(ToolCallDelta(0, '{"command": "a", "command": "b", "dry_run": true}'))
+    call = native.feed(ToolCallEnded(0))
+    assert call is not None
+    assert call.flaws == {Flaw.REPEATED, Flaw.KEY_UNKNOWN}

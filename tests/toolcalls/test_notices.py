@@ -29,3 +29,13 @@ def test_the_model_is_told_and_asked() -> None:
     assert "continue" not in notices.ask_again([])
     assert "the tool put" in notices.ask_for_call("put")
     assert "one of the tools" in notices.ask_for_call(None)
+
+
+def test_an_unknown_key_is_told_to_reader_and_model() -> None:
+    """The sentence names the parameters, the next message repeats them, and the one repetition asks without them."""
+    told = notices.not_run("shell", Reason.UNKNOWN_KEY, ["dry_run", "<x>"])
+    assert told == "(The call to shell gives a parameter that the tool does not have (dry_run) and was not run.)"
+    assert notices.without_not_run(f"Well.\n\n{told}") == ("Well.", ["shell (which does not have dry_run)"])
+    assert "shell (which does not have dry_run)" in notices.withheld_before(["shell (which does not have dry_run)"])
+    assert "(dry_run)" in notices.ask_for_known_keys("shell", ["dry_run"])
+    assert "<" not in notices.ask_for_known_keys("shell", ["<x>"])

@@ -6,7 +6,7 @@ import pytest
 
 from qwen_bridge.toolcalls.catalogue import HARMLESS
 from qwen_bridge.toolcalls.flaws import Flaw
-from qwen_bridge.toolcalls.policy import TABLE, TOGETHER, Ending, Reason, Verdict, decide
+from qwen_bridge.toolcalls.policy import IN_VALUES, TABLE, TOGETHER, Decision, Ending, Reason, Verdict, decide
 from qwen_bridge.toolcalls.reading import Call
 from tests.toolcalls.bench import XML_TOOLS, catalogue
 
@@ -105,3 +105,18 @@ def test_no_harmless_name_writes_or_runs() -> None:
         "insert",
     }
     assert not [name for name in HARMLESS if words & set(name.split("_"))]
+
+
+@pytest.mark.parametrize("flaw", sorted(IN_VALUES, key=lambda flaw: flaw.name))
+@pytest.mark.parametrize("ending", Ending)
+def test_two_readings_of_a_value_are_none(flaw: Flaw, ending: Ending) -> None:
+    """A destructive call does not run on them; a harmless one, and one that an XML client reads itself, does."""
+    assert decide(call("shell", flaw), ending).verdict is Verdict.WITHHELD
+    assert decide(call("shell", flaw), ending, xml=True).verdict is Verdict.RELEASED
+    assert decide(call("read_file", flaw), ending).verdict is Verdict.RELEASED
+
+
+def test_an_unknown_key_is_named() -> None:
+    """The decision says which parameters the tool does not have."""
+    dry = replace(call("shell", Flaw.KEY_UNKNOWN), arguments={"command": "rm x", "dry_run": "true"})
+    assert decide(dry, Ending.STOP) == Decision(Verdict.WITHHELD, Reason.UNKNOWN_KEY, ("dry_run",))

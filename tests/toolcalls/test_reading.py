@@ -22,7 +22,9 @@ def test_keys_that_a_schema_forbids_are_dropped() -> None:
     call = checked_call(closed, {"a": "1", "b": "2"}, set(), [])
     assert call.arguments == {"a": "1"}
     assert call.repairs == ("key.forbidden_dropped",)
-    assert checked_call(PUT, {"path": "a", "content": "b", "c": "d"}, set(), []).arguments["c"] == "d"
+    kept = checked_call(PUT, {"path": "a", "content": "b", "c": "d"}, set(), [])
+    assert kept.arguments["c"] == "d"
+    assert kept.flaws == {Flaw.KEY_UNKNOWN}
 
 
 def test_a_call_without_tool_or_arguments_keeps_its_flaws() -> None:
