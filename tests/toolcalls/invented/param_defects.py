@@ -7,10 +7,13 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.toolcalls.invented.defect import Broken, Defect, Want, doubtful, has_body, one_of, short_value
+from tests.toolcalls.invented.defect import Broken, Defect, Want, doubtful, has_body, is_harmless, one_of, short_value
 from tests.toolcalls.invented.forms import IN_TAGS, Token, Written, raw
-from tests.toolcalls.invented.material import fields, is_body
+from tests.toolcalls.invented.material import ROO, fields, is_body
 from tests.toolcalls.invented.tag_defects import CODER, INVOKE, TAGGED, other_case, other_separator
+
+_ANY_KEY = frozenset(("free_form", *(one["name"] for one in ROO)))
+"""Tools without a schema, and those of clients that read XML by themselves."""
 
 
 def nameless(call: Written, rng: Random) -> Broken | None:
@@ -158,7 +161,7 @@ def other_key(call: Written, rng: Random) -> Broken | None:
 
 
 def surplus_key(call: Written, _: Random) -> Broken | None:
-    """A key that is not declared is passed on, unless the schema forbids it."""
+    """A key that is not declared is passed on, but to no OpenAI client's tool that may destroy something."""
     openers = call.having("open")
     if not openers or call.dialect == "special_tokens":
         return None
@@ -171,7 +174,8 @@ def surplus_key(call: Written, _: Random) -> Broken | None:
             meant["extra_note"] = "see below"
         meant[key] = one
     tokens = (*call.tokens[:at], *shape, Token("gap", "\n"), *call.tokens[at:])
-    want: Want = "either" if call.dialect == "tool_tag_xml" else "call"
+    passed_on = is_harmless(call) or call.name in _ANY_KEY
+    want: Want = "none" if not passed_on else "either" if call.dialect == "tool_tag_xml" else "call"
     return Broken(replace(call, tokens=tokens), want, None, ((call.name, meant),))
 
 
