@@ -103,7 +103,7 @@ def test_folding_ignores_case_separators_and_quotes() -> None:
 
 def test_an_unknown_key_is_one_that_the_schema_has_no_room_for() -> None:
     """A schema that says nothing of other keys has none; one that allows them, or declares more elsewhere, has."""
-    properties = {"a": {}, "fileName": {}}
+    properties: dict[str, Any] = {"a": {}, "fileName": {}}
 
     def unknown(**schema: Any) -> tuple[str, ...]:
         spec = ToolSpec("t", "", {"properties": properties, **schema})

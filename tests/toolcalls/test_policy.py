@@ -107,7 +107,7 @@ def test_no_harmless_name_writes_or_runs() -> None:
     assert not [name for name in HARMLESS if words & set(name.split("_"))]
 
 
-@pytest.mark.parametrize("flaw", sorted(IN_VALUES, key=lambda flaw: flaw.name))
+@pytest.mark.parametrize("flaw", [flaw for flaw in Flaw if flaw in IN_VALUES])
 @pytest.mark.parametrize("ending", Ending)
 def test_two_readings_of_a_value_are_none(flaw: Flaw, ending: Ending) -> None:
     """A destructive call does not run on them; a harmless one, and one that an XML client reads itself, does."""
