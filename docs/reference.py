@@ -22,14 +22,14 @@ from qwen_bridge.exchange.faults import CATALOGUE
 from qwen_bridge.observe.advice import ADVICE
 from qwen_bridge.qwen.faults import FAULTS
 from qwen_bridge.qwen.refusal import Refusal
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 HERE = Path(__file__).resolve().parent
 
 SETTINGS_HEAD = """\
 # Settings
 
-Written by `scripts/docs` from `qwen_bridge/settings.py`; change it there.
+Written by `scripts/docs` from `qwen_bridge/settings/settings.py`; change it there.
 
 Each setting can be given in four ways. The first that has it wins:
 

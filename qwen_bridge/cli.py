@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from qwen_bridge.access_values import digest_of, is_loopback
-from qwen_bridge.settings import Settings, SettingsError
+from qwen_bridge.settings.access import digest_of, is_loopback
+from qwen_bridge.settings.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from qwen_bridge.ports import ConversationStore
@@ -245,8 +245,8 @@ def _ask_store[T](
     state: Path | None, options: list[str] | None, work: Callable[[ConversationStore], Awaitable[T]]
 ) -> T:
     """Do something with the store that the settings name, or end with a sentence that says why it cannot be."""
-    from qwen_bridge.conversations import open_store
-    from qwen_bridge.machine import SystemClock
+    from qwen_bridge.bridge.conversations import open_store
+    from qwen_bridge.bridge.machine import SystemClock
     from qwen_bridge.ports import StoreUnavailable
 
     chosen = dict(item.partition("=")[::2] for item in map(_option, options or []))

@@ -1,7 +1,7 @@
 """What the pure rooms need from outside, as protocols: time, ids, stored conversations, counters.
 
-`bridge.py` chooses the real ones; tests give a fixed clock and counted ids. Nothing here is awaited by a pure room:
-`ConversationStore` is used by `bridge.py` alone.
+The room `bridge` chooses the real ones; tests give a fixed clock and counted ids. Nothing here is awaited by a pure
+room: `ConversationStore` is used by `bridge` alone.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from qwen_bridge.access_values import digest_of
+from qwen_bridge.bridge.conversations import DATABASE
+from qwen_bridge.bridge.machine import SystemClock
 from qwen_bridge.cli import app
-from qwen_bridge.conversations import DATABASE
-from qwen_bridge.machine import SystemClock
 from qwen_bridge.ports import Anchor
+from qwen_bridge.settings.access import digest_of
 from qwen_bridge.store.sqlite import SQLiteStore
 from tests.harness.ports import FixedClock
 from tests.harness.proxy import started, wait_until_listening

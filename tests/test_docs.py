@@ -20,7 +20,7 @@ from docs import reference
 from qwen_bridge.cli import app
 from qwen_bridge.observe.advice import ADVICE
 from qwen_bridge.observe.metrics import PREFIX, TABLE
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 from qwen_bridge.simulator.server import Simulator
 from tests.bench.bench import parser
 from tests.harness.house import ROOT

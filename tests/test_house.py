@@ -25,50 +25,18 @@ from tests.harness.shared import DATA, needs_shared
 FLOOR = {"messages", "events", "stage", "ports", "errors"}
 SIBLINGS = {"surfaces", "conversation", "qwen", "toolcalls", "recovery"}
 BELOW_EXCHANGE = SIBLINGS | {"sse", "wire"} | FLOOR
-PARTS_OF_BRIDGE = {
-    "admission",
-    "attaching",
-    "caching",
-    "catalog",
-    "choices",
-    "clients",
-    "conversations",
-    "machine",
-    "overview",
-    "profiles",
-    "recordings",
-    "tidying",
-}
 FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
-    # `toolcalls` to show that room alone
-    "cli": FRONT | {"access_values", "simulator", "demo", "conversations", "machine", "ports", "toolcalls"},
+    "cli": FRONT | {"simulator", "demo", "ports", "toolcalls"},  # `toolcalls` to show that room alone
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
-    "proxy": {"bridge", "cautions", "exchange", "observe", "settings", "access_values", "egress_values", "errors"},
-    "bridge": PARTS_OF_BRIDGE | {"upstream", "store", "exchange", "settings"} | BELOW_EXCHANGE,
-    "cautions": {"clients", "settings"},
-    "machine": {"ports"},
-    "recordings": {"observe"},  # the part of `bridge` that writes to a folder of the user's
-    "attaching": {"upstream", "exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that uploads
-    "caching": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that answers from memory
-    "choices": {"exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that reads settings for others
-    "clients": {"exchange", "settings", "access_values"} | BELOW_EXCHANGE,  # the part of `bridge` at its door
-    # the part of `bridge` for accounts
-    "profiles": {"catalog", "clients", "tidying", "upstream", "settings"} | BELOW_EXCHANGE,
-    "admission": {"exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that lets requests go on
-    "catalog": {"upstream"} | BELOW_EXCHANGE,  # the model list: the part of `bridge` that asks and remembers
-    "conversations": {"store", "exchange", "settings"} | BELOW_EXCHANGE,  # the part of `bridge` that remembers
-    "overview": {"admission", "conversations"} | BELOW_EXCHANGE,  # the part of `bridge` that tells how things stand
-    "tidying": {"upstream", "exchange"} | BELOW_EXCHANGE,  # the part of `bridge` that clears away
+    "proxy": {"bridge", "exchange", "observe", "settings", "errors"},
+    "bridge": {"upstream", "store", "exchange", "observe", "settings"} | BELOW_EXCHANGE,
     "upstream": {"ports", "wire", "qwen", "errors"},
     "store": {"ports", "wire", "qwen", "errors"},
     "simulator": {"ports", "wire", "qwen", "errors"},
     "observe": {"ports", "settings", "errors"},
-    "settings": {"access_values", "egress_values", "setting_values", "errors"},
-    "setting_values": {"errors"},
-    "access_values": {"setting_values"},
-    "egress_values": {"setting_values"},
+    "settings": {"errors"},
     "envelope": set(),
     "exchange": BELOW_EXCHANGE,
     **{room: {"wire", "sse"} | FLOOR for room in SIBLINGS},
@@ -81,11 +49,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Only these await, open, sleep, read a clock or draw a random number. Everything else is pure.
 EFFECTFUL = (
     *("upstream", "store", "bridge", "proxy", "cli", "demo"),
-    *sorted(PARTS_OF_BRIDGE),
     # and what was cut out of the server: its connections, the pace of its answers, its certificate
     *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
 )
-READS_FILES = (*EFFECTFUL, "settings", "cautions")  # the TOML file and the environment
+READS_FILES = (*EFFECTFUL, "settings")  # the TOML file and the environment
 
 EFFECTS = [
     *("time", "sched"),
@@ -237,7 +204,7 @@ def test_rule(rule: Rule) -> None:
         (imports_only_below, "qwen_bridge/exchange/a.py", "def f():\n    import qwen_bridge.store.sqlite"),
         (imports_only_below, "qwen_bridge/proxy/a.py", "import addons.bridge"),
         (imports_only_below, "qwen_bridge/attic.py", ""),
-        (admits_no_stranger, "qwen_bridge/bridge.py", "from mitmproxy import http"),
+        (admits_no_stranger, "qwen_bridge/bridge/bridge.py", "from mitmproxy import http"),
         (admits_no_stranger, "qwen_bridge/sse/a.py", "import time"),
         (admits_no_stranger, "qwen_bridge/simulator/tree.py", "from asyncio import sleep"),
         (admits_no_stranger, "qwen_bridge/exchange/a.py", "from os import urandom"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 
-from qwen_bridge.machine import RandomIds, SystemClock
+from qwen_bridge.bridge.machine import RandomIds, SystemClock
 from qwen_bridge.ports import Anchor, Clock, IdSource
 
 

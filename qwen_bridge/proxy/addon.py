@@ -26,8 +26,8 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from qwen_bridge.bridge import Bridge
-from qwen_bridge.cautions import cautions
+from qwen_bridge.bridge.bridge import Bridge
+from qwen_bridge.bridge.cautions import cautions
 from qwen_bridge.errors import InternalError
 from qwen_bridge.observe.journal import Journal
 from qwen_bridge.observe.logs import configure
@@ -44,7 +44,7 @@ from qwen_bridge.proxy.options import PREFIX, add_options, read_options
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.proxy.turn import Desk, Turn
 from qwen_bridge.proxy.views import NOTE, QwenBridgeView, note, prune
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 log = structlog.get_logger("qwen_bridge")
 

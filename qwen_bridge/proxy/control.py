@@ -12,7 +12,7 @@ from collections.abc import Sequence, Sized
 
 import orjson
 
-from qwen_bridge.bridge import Bridge, Call
+from qwen_bridge.bridge.bridge import Bridge, Call
 from qwen_bridge.errors import MethodNotAllowed, NotLocal
 from qwen_bridge.exchange.effects import Begin, Data, Effect, End, Headers
 from qwen_bridge.observe.journal import Journal
@@ -21,7 +21,7 @@ from qwen_bridge.observe.page import HEADERS, page
 from qwen_bridge.observe.status import Standing, problems, status
 from qwen_bridge.observe.version import bridge_version
 from qwen_bridge.proxy.door import Visit, Visitor
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 JSON: Headers = (("content-type", "application/json"),)
 

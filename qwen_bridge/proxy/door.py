@@ -28,7 +28,7 @@ from mitmproxy.proxy.context import Context
 from qwen_bridge.errors import ForeignHost, ForeignSite
 from qwen_bridge.exchange.effects import Headers
 from qwen_bridge.proxy.network import is_here
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 _FOREIGN = frozenset({"cross-site", "same-site"})
 """`Sec-Fetch-Site` of other people's pages. Another port of this machine is `same-site`, and as foreign."""

@@ -18,7 +18,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http._hooks import HttpConnectUpstreamHook
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
-from qwen_bridge.egress_values import Egress
+from qwen_bridge.settings.egress import Egress
 
 NO_PASSWORD, USER_AND_PASSWORD = b"\x00", b"\x02"
 """Ways of signing in at a SOCKS proxy (RFC 1928)."""

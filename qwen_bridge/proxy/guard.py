@@ -23,7 +23,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from qwen_bridge.errors import InternalError
 from qwen_bridge.proxy.egress import way
 from qwen_bridge.proxy.rewrite import error_response
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 log = structlog.get_logger("qwen_bridge")
 

@@ -11,10 +11,10 @@ from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
-from qwen_bridge.egress_values import Egress
 from qwen_bridge.proxy.egress import tunnel_to, way
 from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
 from qwen_bridge.proxy.turn import Desk
+from qwen_bridge.settings.egress import Egress
 
 BACKLOG = 4 * 1024 * 1024
 """Bytes of one answer that may wait for its client's window; most clients open one of 64 KiB to 16 MiB."""

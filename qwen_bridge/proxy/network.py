@@ -16,9 +16,9 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.mode_specs import LocalMode, UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from qwen_bridge.access_values import is_loopback
 from qwen_bridge.errors import BridgeError, HeadersTooLarge, NetworkRefused
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.access import is_loopback
+from qwen_bridge.settings.settings import Settings
 
 
 class Network:

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from qwen_bridge.observe.redaction import learn, secrets_in
-from qwen_bridge.settings import Settings, SettingsError
+from qwen_bridge.settings.settings import Settings, SettingsError
 
 PREFIX = "qwen_"
 

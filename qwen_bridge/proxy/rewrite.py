@@ -13,7 +13,7 @@ from mitmproxy import http
 from mitmproxy.connection import Address
 from mitmproxy.net.http.url import parse_authority
 
-from qwen_bridge.bridge import Call
+from qwen_bridge.bridge.bridge import Call
 from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Ask, Begin, Data, Headers
 from qwen_bridge.exchange.reply import refusal

@@ -18,7 +18,7 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
 
-from qwen_bridge.bridge import Bridge, Call
+from qwen_bridge.bridge.bridge import Bridge, Call
 from qwen_bridge.errors import AnswerCutOff, BridgeError
 from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 from tests.harness.proxy import ROOT
 
 MITMDUMP = Path(sys.executable).with_name("mitmdump")

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from qwen_bridge.conversations import DATABASE
+from qwen_bridge.bridge.conversations import DATABASE
 from tests.chaos.qwen import ACCOUNTS, THROTTLES, ChaosQwen
 from tests.chaos.record import Record
 from tests.chaos.service import Service

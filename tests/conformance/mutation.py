@@ -30,7 +30,7 @@ QUICK: Mapping[str, Sequence[str]] = {
 }
 WHOLE: Mapping[str, Sequence[str]] = {
     **QUICK,
-    "exchange": ["tests/exchange", "tests/test_bridge.py"],
+    "exchange": ["tests/exchange", "tests/bridge/test_bridge.py"],
     "proxy": ["tests/proxy/test_stream.py", "tests/proxy/test_addon.py", "tests/proxy/test_turn.py"],
     "e2e": ["tests/e2e/test_tools.py", "tests/e2e/test_wire.py", "tests/e2e/test_scenarios.py"],
 }

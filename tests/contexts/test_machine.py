@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from qwen_bridge.bridge import Bridge
+from qwen_bridge.bridge.bridge import Bridge
 from qwen_bridge.simulator.dialects import write_call
 from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.store.sqlite import SQLiteStore

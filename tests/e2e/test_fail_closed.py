@@ -14,7 +14,7 @@ import httpx
 import pytest
 from mitmproxy import http
 
-from qwen_bridge.bridge import Bridge
+from qwen_bridge.bridge.bridge import Bridge
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.addon import BridgeAddon
 from qwen_bridge.proxy.control import Control

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from qwen_bridge.conversations import DATABASE
+from qwen_bridge.bridge.conversations import DATABASE
 from qwen_bridge.store.sqlite import SQLiteStore
 from tests.harness.effective import context_of, history_of
 from tests.harness.ports import FixedClock

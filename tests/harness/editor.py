@@ -14,12 +14,12 @@ from typing import Any
 
 import httpx
 
-from qwen_bridge.bridge import Bridge, Call
+from qwen_bridge.bridge.bridge import Bridge, Call
 from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Commit, Effect, Forget, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.ports import ConversationStore
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.upstream.client import QwenClient
 from tests.conformance.invariants import check_body

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qwen_bridge.conversations import DATABASE
+from qwen_bridge.bridge.conversations import DATABASE
 from tests.bench.figures import percentile
 from tests.bench.processor import machine
 from tests.chaos.agent import Agent

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qwen_bridge.observe import redaction
 from qwen_bridge.observe.redaction import is_secret_name, learn, redact, redact_value, secrets_in
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 # Made up, and put together here, so that no search for leaked secrets stops at this file.
 KEY = "sk-" + "proj-Abc_123-def456ghi"

@@ -20,7 +20,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from qwen_bridge.bridge import Bridge
+from qwen_bridge.bridge.bridge import Bridge
 from qwen_bridge.errors import QwenUnreachable
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard
@@ -30,7 +30,7 @@ from qwen_bridge.proxy.stream import BridgeStream
 from qwen_bridge.proxy.turn import Desk, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.qwen.answers import QwenModel
 from qwen_bridge.qwen.credentials import Credentials
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.upstream.client import QwenClient
 from qwen_bridge.upstream.files import DocumentUploader, store_pool

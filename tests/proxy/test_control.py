@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from qwen_bridge.bridge import Call
+from qwen_bridge.bridge.bridge import Call
 from qwen_bridge.errors import ForeignSite, MethodNotAllowed, NotLocal
 from qwen_bridge.exchange.effects import Begin, Data, Effect
 from qwen_bridge.observe.journal import Journal
 from qwen_bridge.observe.metrics import PrometheusMetrics
 from qwen_bridge.proxy.control import Control, Page, page_of
 from qwen_bridge.proxy.door import Door, Visit, Visitor
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 from tests.proxy.test_turn import bridge
 
 HERE = Visitor(own=True, local=True, host="127.0.0.1:8080", origin=None, site=None)

@@ -11,8 +11,8 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator, Layer
 
-from qwen_bridge.egress_values import Egress, egress_of
 from qwen_bridge.proxy.egress import SocksTunnel, tunnel_to, way
+from qwen_bridge.settings.egress import Egress, egress_of
 from tests.proxy.test_network import HERE, peer
 
 

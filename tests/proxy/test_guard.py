@@ -16,7 +16,7 @@ from mitmproxy.test.tflow import tflow
 from mitmproxy.test.tutils import treq
 
 from qwen_bridge.proxy.guard import Guard, crash, fail_closed
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 from tests.conformance.invariants import check_error
 
 OPENAI = "api.openai.com"

@@ -13,7 +13,7 @@ from mitmproxy.test.tutils import treq
 
 from qwen_bridge.errors import HeadersTooLarge, NetworkRefused
 from qwen_bridge.proxy.network import Network, is_here
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 HERE, FAR = "127.0.0.1", "192.0.2.7"
 KEYS: dict[str, Any] = {"client_keys": "anna=a-key-of-some-length"}

@@ -12,7 +12,7 @@ from mitmproxy.options import Options
 from mitmproxy.test import taddons
 
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 
 
 class Declares:

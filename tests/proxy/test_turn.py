@@ -14,8 +14,8 @@ from mitmproxy.options import Options
 from mitmproxy.test import taddons
 from mitmproxy.test.tflow import tflow
 
-from qwen_bridge import admission
-from qwen_bridge.bridge import Bridge, Call
+from qwen_bridge.bridge import admission
+from qwen_bridge.bridge.bridge import Bridge, Call
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, End
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.proxy.door import Door
@@ -23,7 +23,7 @@ from qwen_bridge.proxy.guard import Guard, crash
 from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.qwen.credentials import Credentials
-from qwen_bridge.settings import Settings
+from qwen_bridge.settings.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from tests.harness.ports import CountedIds, FixedClock
 from tests.harness.proxy import SESSION
