@@ -94,7 +94,7 @@ class Bridge:
         known = {name or "default": profile.credentials for name, profile in self._profiles.items()}
         self.overview = Overview(known, self._admission, self._cooldown, self._conversations, clock)
         self._surface = ChatCompletionsSurface()
-        self._terms, self._manner = terms(settings), manner(settings)
+        self._terms, self._manner = terms(settings), manner(settings, clock)
         self._caching = Caching(settings, clock)
         self.metrics: Metrics = Uncounted()
         self._recorder = Recorder(settings.recordings) if settings.recordings is not None else None
@@ -181,6 +181,8 @@ class Bridge:
             self._recorder.keep(record)
         if verdict := self._cooldown.judge(profile.credentials.fingerprint, exchange, self._clock.monotonic()):
             log.warning(f"the Qwen session {verdict}", profile=profile.name)
+        if commit := exchange.unanswered:
+            self._conversations.note(commit)
         if stop := exchange.unheard:
             profile.tidier.stop(stop, lambda: stop.chat_id in self._admission.busy(exchange))
         if exchange.question.passing and exchange.question.chat_id:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 
 from qwen_bridge.exchange.deadlines import Terms
+from qwen_bridge.exchange.habits import Habits
 from qwen_bridge.exchange.question import Manner
+from qwen_bridge.ports import Clock
 from qwen_bridge.recovery.policy import RecoveryPolicy
 from qwen_bridge.settings.settings import Settings
 from qwen_bridge.toolcalls.catalogue import HARMLESS
@@ -24,7 +26,7 @@ def terms(settings: Settings) -> Terms:
     )
 
 
-def manner(settings: Settings) -> Manner:
+def manner(settings: Settings, clock: Clock | None = None) -> Manner:
     """How questions are put."""
     return Manner(
         origin=settings.upstream,
@@ -43,4 +45,5 @@ def manner(settings: Settings) -> Manner:
         ),
         inline_limit=settings.inline_limit,
         uploads=settings.uploads == "auto",
+        habits=Habits(clock),
     )

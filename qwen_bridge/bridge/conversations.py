@@ -118,6 +118,10 @@ class Conversations:
         turn its client has just seen; waiting costs a fraction of a millisecond, and a slow store cannot hold the
         answer back for longer than `STORE_WAIT`.
         """
+        await asyncio.wait({self.note(effect)}, timeout=STORE_WAIT)
+
+    def note(self, effect: Commit | Forget) -> asyncio.Task[None]:
+        """Carry out a memory effect in memory; the task writes it to the store."""
         work: Coroutine[Any, Any, object]
         match effect:
             case Commit(key, anchor):
@@ -132,7 +136,7 @@ class Conversations:
         task = asyncio.get_running_loop().create_task(self._written(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=STORE_WAIT)
+        return task
 
     def sweep_from_now_on(self) -> None:
         """Begin the sweeps, if they have not begun. They end with `aclose`."""

@@ -3,6 +3,9 @@
 The deepest known node wins, and only content decides: a key is found or it is not. Edits, regenerated answers and forks
 need no case of their own, they find a shallower node. What is not known yet is the tail; it is sent whole, be it one
 question, several tool results, or a piece of history that the client rewrote.
+
+A node holds an answer, or a question whose answer is none to go on from: its client left in the middle, or a call in it
+was not run. Behind such a question the tail begins with the answer as the client has it.
 """
 
 from __future__ import annotations
@@ -40,9 +43,14 @@ class ContinueChat:
     resend_instructions: bool
 
     @property
+    def broken_off(self) -> bool:
+        """Whether the node is a question's: its answer is told as the client has it."""
+        return self.tail[0].role == "assistant"
+
+    @property
     def rewritten(self) -> bool:
         """Whether the client's history left the known path: the tail then brings answers of its own."""
-        return any(message.role == "assistant" for message in self.tail)
+        return any(message.role == "assistant" for message in self.tail[self.broken_off :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ type Plan = ContinueChat | StartChat
 
 
 def candidates(request: ChatRequest, keys: Sequence[str]) -> list[str]:
-    """The keys worth asking a store for, deepest first: after an answer, with something left to send.
+    """The keys worth asking a store for, deepest first: after an answer with something left to send, or before one.
 
     `keys` is `chain(scope, request.dialogue)`. Raises ValueError when it is not as long as the dialogue.
     """
@@ -98,7 +106,7 @@ def plan(
         if anchors and unusable is None:
             unusable = known
     if unusable is not None:
-        return StartChat(dialogue, AVOIDED if unusable == depths[0] else f"edited@{unusable}")
+        return StartChat(dialogue, AVOIDED if unusable in depths[:2] else f"edited@{unusable}")
     return StartChat(dialogue, UNKNOWN_HISTORY if any(m.role == "assistant" for m in dialogue) else NEW)
 
 
@@ -113,13 +121,15 @@ def start_over(request: ChatRequest, reason: str) -> StartChat:
 def explain(plan: Plan) -> str:
     """The plan in the words of header, log and metrics.
 
-    `hit depth=7/9` (messages known / messages sent by the client), `hit depth=2/9 edited@2`, `new`,
-    `miss reason=…`, `reset reason=…`.
+    `hit depth=7/9` (messages known / messages sent by the client), `hit depth=2/9 edited@2`, `hit depth=7/9 broken_off`
+    (the last answer is told again, as the client has it), `new`, `miss reason=…`, `reset reason=…`.
     """
     match plan:
         case ContinueChat():
             hit = f"hit depth={plan.known}/{plan.known + len(plan.tail)}"
-            return f"{hit} edited@{plan.known}" if plan.rewritten else hit
+            if plan.rewritten:
+                return f"{hit} edited@{plan.known}"
+            return f"{hit} broken_off" if plan.broken_off else hit
         case StartChat(reason=reason) if reason == NEW:
             return NEW
         case StartChat(reason=reason):
@@ -131,4 +141,5 @@ def _depths(request: ChatRequest, keys: Sequence[str]) -> list[int]:
     dialogue = request.dialogue
     if len(keys) != len(dialogue):
         raise ValueError(f"{len(keys)} keys for {len(dialogue)} messages")
-    return [known for known in range(len(dialogue) - 1, 0, -1) if dialogue[known - 1].role == "assistant"]
+    answers = [message.role == "assistant" for message in dialogue]
+    return [known for known in range(len(dialogue) - 1, 0, -1) if answers[known - 1] or answers[known]]

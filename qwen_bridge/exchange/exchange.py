@@ -10,12 +10,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 
-from qwen_bridge.errors import AnswerCutOff, BridgeError, InternalError, QwenRefused, WireError
+from qwen_bridge.errors import AnswerCutOff, BridgeError, QwenRefused
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
 from qwen_bridge.exchange import leftovers
 from qwen_bridge.exchange.attempt import Attempt
 from qwen_bridge.exchange.deadlines import Deadlines, Terms
-from qwen_bridge.exchange.effects import Again, Begin, Data, Effect, End, Headers, Stop
+from qwen_bridge.exchange.effects import Again, Begin, Commit, Data, Effect, End, Headers, Stop
 from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.repetition import Cause, cause_at_end
 from qwen_bridge.exchange.reply import refusal
@@ -150,22 +150,18 @@ class Exchange:
         return effects
 
     def left(self) -> None:
-        """The client has gone: nothing more is wanted, and what was said becomes no anchor."""
+        """The client has gone: nothing more is wanted, and what was said becomes no anchor; its question may."""
         self._shown = _Shown.OVER
 
     @property
     def unheard(self) -> Stop | None:
-        """The answer that Qwen may still be writing although nobody listens; None when it said that it had ended.
+        """See `leftovers.unheard`."""
+        return leftovers.unheard(self.told, self._telling, self.question.chat_id, sent=self._sent)
 
-        Its chat stays busy ("The chat is in progress!") until it ends by itself or is stopped.
-        """
-        refused = self.told is not None and not isinstance(self.told, WireError | InternalError)
-        if refused or self._telling.reason is not None:
-            return None
-        started = self._telling.unfinished
-        if started is not None:
-            return Stop(self.question.chat_id, started.response_id)
-        return Stop(self.question.chat_id, "") if self._sent else None
+    @property
+    def unanswered(self) -> Commit | None:
+        """See `leftovers.unanswered`; for when the exchange is over."""
+        return leftovers.unanswered(self.told, self._telling, self.question)
 
     @property
     def outcome(self) -> str:
@@ -245,7 +241,7 @@ class Exchange:
             telling.end(event)
         if report is not None:
             self.question.tooling.learn(report)
-        kept = Kept(telling, pending, self._commit()) if telling.begun else None
+        kept = Kept(telling, pending, leftovers.commits(telling, self.question)) if telling.begun else None
         if report is not None and not worded and self.repeated is None:
             cause = cause_at_end(report, self.question.request.tool_choice)
             if cause is not None:
@@ -259,11 +255,6 @@ class Exchange:
         effects = [*told, *kept.commit, *self._last(kept.telling.last(self.question.request_bytes)), End()]
         self._shown = _Shown.OVER
         return effects
-
-    def _commit(self) -> Sequence[Effect]:
-        place = self._telling.place
-        commit = self.question.commit(place, self._telling.message()) if place is not None else None
-        return [] if commit is None else [commit]
 
     @property
     def _worded(self) -> bool:

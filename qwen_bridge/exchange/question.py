@@ -118,6 +118,8 @@ class Question:
 
     def restart(self, reason: str) -> None:
         """Leave the node that failed: the whole original history goes to a new chat."""
+        if isinstance(self.plan, ContinueChat) and self.plan.broken_off and reason == "parent_refused":
+            self._manner.habits.refused_question()
         self._follow(start_over(self.request, reason))
         self._chat_id = None
 
@@ -217,18 +219,34 @@ class Question:
         chat no future.
         """
         parent = started.response_id if self._manner.parent_from == "response_id" else started.user_id
-        if not self._keys or not parent or self.passing:
+        if not self._keys or not parent:
+            return None
+        if isinstance(self.plan, ContinueChat) and self.plan.broken_off:
+            self._manner.habits.took_question()
+        return self._committed(extend(self._keys[-1], answer), parent, len(self._keys) + 1)
+
+    def commit_unanswered(self, started: ResponseStarted) -> Commit | None:
+        """What to remember of an answer that is none to go on from: the node of its question.
+
+        Below it the next turn tells the answer as the client has it, and no word of the history again.
+        """
+        if not self._keys or not started.user_id or not self._manner.habits.takes_questions():
+            return None
+        return self._committed(self._keys[-1], started.user_id, len(self._keys))
+
+    def _committed(self, key: str, node: str, depth: int) -> Commit | None:
+        if self.passing or self._chat_id is None:
             return None
         anchor = Anchor(
-            chat_id=self._chat_id or started.chat_id,
-            parent_id=parent,
+            chat_id=self._chat_id,
+            parent_id=node,
             model=self.scope.model,
             account=self.scope.account,
             instructions=self.tooling.told(self._instructions, self.anchor.instructions if self.anchor else None),
-            depth=len(self._keys) + 1,
+            depth=depth,
             previous=self.anchor.parent_id if self.anchor is not None else "",
         )
-        return Commit(extend(self._keys[-1], answer), anchor)
+        return Commit(key, anchor)
 
     @property
     def route(self) -> str:

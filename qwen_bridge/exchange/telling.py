@@ -64,10 +64,15 @@ class Telling:
         return self._answer.started if self.reason is None else None
 
     @property
+    def question(self) -> ResponseStarted | None:
+        """Where it was asked; None until Qwen has said so."""
+        return self._answer.started
+
+    @property
     def place(self) -> ResponseStarted | None:
         """Where it lies, if the next turn may go on from it.
 
-        A call that was not run is told to the client and not to Qwen: the next turn branches off before it.
+        A call that was not run is told to the client and not to Qwen: the next turn goes on from the question.
         """
         report = self.report
         whole = self._answer.complete and not (report is not None and report.withheld)

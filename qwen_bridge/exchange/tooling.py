@@ -127,8 +127,9 @@ class Tooling:
 
     def learn(self, report: Report) -> None:
         """Take note of how the model called: one that writes its calls into the text does not know the channel."""
-        if self._local and report.released and not any(call.dialect == "native" for call in report.released):
-            self._habits.refused_local_tools(self._model)
+        if self._local and report.released:
+            native = any(call.dialect == "native" for call in report.released)
+            (self._habits.took_local_tools if native else self._habits.refused_local_tools)(self._model)
 
     def told(self, digest: str, anchor: str | None = None) -> str:
         """The request's `instructions_digest` as far as the chat was told of its tools, and in which form.

@@ -20,7 +20,7 @@ GIVEN_UP = "give_up"
 """What was done about a fault that the client was told; everything else was another attempt."""
 
 _WORDS = re.compile(r"(?P<kind>hit|miss|new|reset)\b(?: depth=(?P<depth>\d+)/\d+)?(?:.*? reason=(?P<reason>\w+))?")
-_EDITED = re.compile(r"\bedited@\d+")
+_ASIDE = re.compile(r"\b(edited)@\d+|\b(broken_off)\b")
 _SAVED = re.compile(r"\bsaved=(\d+)")
 
 
@@ -40,7 +40,8 @@ class Course:
         if found is None:
             return cls(NO_CONVERSATION, "", 0, 0)
         saved = _SAVED.search(words)
-        reason = found["reason"] or ("edited" if _EDITED.search(words) else "")
+        aside = _ASIDE.search(words)
+        reason = found["reason"] or (aside[aside.lastindex or 0] if aside else "")
         return cls(found["kind"], reason, int(found["depth"] or 0), int(saved[1]) if saved else 0)
 
 

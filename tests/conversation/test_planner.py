@@ -42,11 +42,25 @@ def planned(found: Mapping[str, Sequence[Anchor]], **limits: Sequence[str]) -> P
     return plan(REQUEST, KEYS, found, "i", **limits)
 
 
-def test_candidates_end_in_an_answer_and_leave_a_tail() -> None:
-    """Only prefixes that an answer ends are asked for, deepest first, never the whole history."""
-    assert candidates(REQUEST, KEYS) == [DEEP, SHALLOW]
+def test_candidates_end_in_an_answer_or_its_question_and_leave_a_tail() -> None:
+    """Other prefixes are not asked for, the deepest comes first, and never the whole history."""
+    assert candidates(REQUEST, KEYS) == [DEEP, KEYS[2], SHALLOW, KEYS[0]]
     prefilled = replace(REQUEST, messages=HISTORY[:4])
-    assert candidates(prefilled, KEYS[:4]) == [SHALLOW]
+    assert candidates(prefilled, KEYS[:4]) == [KEYS[2], SHALLOW, KEYS[0]]
+    two_questions = replace(REQUEST, messages=(user("1"), user("2"), user("3")))
+    assert candidates(two_questions, chain(HOME, two_questions.dialogue)) == []
+
+
+def test_a_question_is_gone_on_from_with_its_answer_as_the_client_has_it() -> None:
+    """The node of a question holds the history before the answer; the answer is part of the tail, and no edit."""
+    decision = planned({KEYS[2]: [anchor("asked")], SHALLOW: [anchor("shallow")]})
+    assert decision == ContinueChat(anchor("asked"), 3, HISTORY[3:], resend_instructions=False)
+    assert isinstance(decision, ContinueChat)
+    assert (decision.broken_off, decision.rewritten) == (True, False)
+    first = planned({KEYS[0]: [anchor("asked")]})
+    assert isinstance(first, ContinueChat)
+    assert (first.broken_off, first.rewritten) == (True, True)
+    assert plan(REQUEST, KEYS, {KEYS[2]: [anchor("x")]}, "i", avoid={"x"}) == StartChat(HISTORY, AVOIDED)
 
 
 def test_deepest_known_node_wins() -> None:
@@ -141,6 +155,8 @@ def test_starting_over_sends_the_original_dialogue() -> None:
     [
         (ContinueChat(anchor("a"), 4, HISTORY[4:], False), "hit depth=4/5"),
         (ContinueChat(anchor("a"), 2, HISTORY[2:], False), "hit depth=2/5 edited@2"),
+        (ContinueChat(anchor("a"), 3, HISTORY[3:], False), "hit depth=3/5 broken_off"),
+        (ContinueChat(anchor("a"), 1, HISTORY[1:], False), "hit depth=1/5 edited@1"),
         (StartChat(HISTORY, NEW), "new"),
         (StartChat(HISTORY, "edited@3"), "miss reason=edited@3"),
         (StartChat(HISTORY, "parent_refused"), "reset reason=parent_refused"),

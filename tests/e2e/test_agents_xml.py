@@ -122,8 +122,43 @@ async def test_a_client_that_leaves_at_its_tool(
     agent = await work(ways["base URL"], tmp_path, leaves=True)
     check_work(agent, tmp_path)
     assert INTERRUPTED in str(agent.history[2]["content"])
-    last = qwen.turns[-1]
+    turns = qwen.turns
+    last = turns[-1]
     heard = "".join([*(said["content"] for said in last["context"]), last["message"]])
     assert BEFORE in heard
     assert heard.count("The content was saved.") == heard.count("The changes were saved.") == 1
     assert "<done>" in last["message"]
+    # One chat, and nothing of the history is sent twice, from the first turn on.
+    assert [route.split()[0] for route in agent.routes] == ["new", *["hit"] * (len(turns) - 1)]
+    assert len({turn["chat_id"] for turn in turns}) == 1
+    assert heard.count("<task>") == heard.count("You are a careful programmer.") == 1
+    assert max(turn["request_bytes"] for turn in turns[1:]) < turns[0]["request_bytes"]
+
+
+async def test_a_client_that_leaves_at_every_tool_pays_for_no_turn_twice(
+    ways: dict[str, Proxy], qwen: RemoteSimulator, tmp_path: Path
+) -> None:
+    """Ten harmless tools, each left in the middle of the answer: the chat holds what the client saw, and no more."""
+    (tmp_path / "b.py").write_text("# the other\n", encoding="utf-8")
+    reads = [("read_file", {"path": name}) for name in ("a.py", "b.py") * 5]
+    unseen = " ".join(["And I would guess that the file is empty."] * 40)
+    qwen.script(*({"text": f"Reading.\n\n{WRITTEN['roo_xml'](*read)}\n\n{unseen}", "pace": 400} for read in reads))
+    qwen.script(*said(WRITTEN["roo_xml"](*STEPS[-1])))
+    agent = await work(ways["base URL"], tmp_path, leaves=True)
+    assert [(call.name, {**call.values}) for call in agent.done] == [*reads, STEPS[-1]]
+    turns = qwen.turns
+    assert all(turn["aborted"] for turn in turns[:-1])
+    assert [" ".join(route.split()[0:1] + route.split()[2:3]) for route in agent.routes] == [
+        "new",
+        *["hit broken_off"] * 10,
+    ]
+    assert len({turn["chat_id"] for turn in turns}) == 1
+    path = [said["content"] for said in turns[-1]["context"]]
+    assert path == [turn["message"] for turn in turns[:-1]]
+    heard = "".join([*path, turns[-1]["message"]])
+    assert "I would guess" not in heard
+    assert heard.count("Reading.") == 10
+    assert heard.count("# the other") == 5
+    assert heard.count("<task>") == 1
+    sizes = [turn["request_bytes"] for turn in turns]
+    assert max(sizes[1:]) - min(sizes[1:]) < 200, "a turn costs what is new in it"

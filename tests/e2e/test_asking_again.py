@@ -70,7 +70,7 @@ NOT_RUN = "Your last call to write_file was incomplete or unclear and was NOT ru
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["same bridge", "restarted"])
 async def test_a_cut_write_is_never_run(restarted: bool, simulator: Simulator, tmp_path: Path) -> None:
-    """A call that is cut twice is told in a sentence, ends with `length`, and the next turn branches off before it.
+    """A call that is cut twice is told in a sentence, ends with `length`, and the next turn goes on from the question.
 
     There the model hears once that it was not run, and nothing of it in its own words; later turns hear nothing.
     """
@@ -90,12 +90,14 @@ async def test_a_cut_write_is_never_run(restarted: bool, simulator: Simulator, t
         async with in_process(simulator.url, tmp_path) as proxy:
             await go_on_twice(sdk(proxy), history)
     hello, first, second, branch, last = simulator.ledger.to_json()["turns"]
-    assert first["parent_id"] == second["parent_id"] == branch["parent_id"] == hello["response_id"]
+    assert first["parent_id"] == second["parent_id"] == hello["response_id"]
+    assert [entry["content"] for entry in branch["context"]] == [hello["message"], "Hello.", second["message"]]
+    assert "write it" not in branch["message"]
     assert last["parent_id"] == branch["response_id"]
     assert branch["message"].count(NOT_RUN) == 1
     assert "(The call to" not in branch["message"]
     assert NOT_RUN not in last["message"]
-    assert [entry["content"].count(NOT_RUN) for entry in last["context"]] == [0, 0, 1, 0]
+    assert [entry["content"].count(NOT_RUN) for entry in last["context"]] == [0, 0, 0, 1, 0]
 
 
 async def go_on_twice(client: AsyncOpenAI, history: list[Any]) -> None:

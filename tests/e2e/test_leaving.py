@@ -72,7 +72,10 @@ async def test_a_client_hears_comments_while_its_chat_is_opened_and_may_leave(
 
 
 async def test_a_client_that_breaks_off_behind_a_call_frees_the_chat(simulator: Simulator, tmp_path: Path) -> None:
-    """As Cline does once a tool has run: the answer is stopped, becomes no anchor, and the next turn goes around it."""
+    """As Cline does once a tool has run: the answer is stopped, and the next turn goes on from its question.
+
+    It tells what the client has seen of the answer, and nothing that stands in the chat already.
+    """
     simulator.script([{"text": "Hello."}, {"text": CALL + "and so on " * 200, "chunk": 8, "pace": 40}])
     talk: list[dict[str, Any]] = [{"role": "user", "content": "Hi"}]
     async with road(simulator, tmp_path) as (proxy, client):
@@ -100,9 +103,13 @@ async def test_a_client_that_breaks_off_behind_a_call_frees_the_chat(simulator: 
         assert text_of(await client.post(CHAT, json=body))
     first, broken, last = simulator.ledger.turns
     assert broken.aborted
-    assert (last.chat_id, last.parent_id) == (first.chat_id, first.response_id)
+    assert last.chat_id == first.chat_id
+    heard = [said["content"] for said in last.context]
+    assert heard == [first.message, "Hello.", broken.message]
     assert "the file" in last.message
-    assert "Read it" in last.message
+    assert '"read_file"' in last.message
+    assert "Read it" not in last.message
+    assert "and so on" not in "".join([*heard, last.message])
 
 
 # -- slow readers ---------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def test_the_next_turn_continues_where_the_answer_was_put() -> None:
     (commit,) = Driver(asking(user("Hi"))).play(GOOD).commits
     after = Driver(asking(user("Hi"), assistant("Hello"), user("And?")))
     after.play(GOOD, found={commit.key: [commit.anchor]})
-    assert after.question.lookups == [commit.key]
+    assert after.question.lookups == [commit.key, *chain(SCOPE, [user("Hi")])]
     assert after.asked[0]["chat_id"] == "new-1"
     assert after.asked[0]["parent_id"] == frames.ANSWER
     assert after.asked[0]["messages"][0]["content"] == "And?"

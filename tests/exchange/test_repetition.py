@@ -120,11 +120,12 @@ def test_the_repetition_is_a_sibling_of_the_broken_answer() -> None:
 
 
 def test_there_is_one_repetition_and_no_more() -> None:
-    """A second cut is told to the client in a sentence, with `length`, and becomes no anchor."""
+    """A second cut is told to the client in a sentence, with `length`; the next turn goes on from the question."""
     one = driver()
     told = one.play(says(CUT), again(CUT))
     assert told.said[0] == SENTENCE
-    assert (calls(told), reason(told), told.commits) == ([], "length", [])
+    assert (calls(told), reason(told)) == ([], "length")
+    assert [(commit.anchor.parent_id, commit.anchor.depth) for commit in told.commits] == [(frames.USER, 1)]
 
 
 def test_words_that_a_client_has_seen_forbid_it() -> None:
@@ -168,7 +169,7 @@ def test_without_a_second_answer_the_client_gets_the_first(second: Answer) -> No
     assert told.said[0] == f"So:\n\n{SENTENCE}"
     told = driver().play(says(CUT), *rest)
     assert (told.said[0], reason(told)) == (SENTENCE, "length")
-    assert not told.commits
+    assert [commit.anchor.parent_id for commit in told.commits] == [frames.USER]
 
 
 def test_a_fault_of_the_repetition_is_recovered_like_any_other() -> None:

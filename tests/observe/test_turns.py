@@ -33,6 +33,7 @@ FACTS = TurnFacts(
     [
         ("hit depth=7/9", Course("hit", "", 7, 0)),
         ("hit depth=2/9 edited@2 saved=10", Course("hit", "edited", 2, 10)),
+        ("hit depth=3/5 broken_off saved=10", Course("hit", "broken_off", 3, 10)),
         ("new", Course("new", "", 0, 0)),
         ("new file=12000", Course("new", "", 0, 0)),
         ("miss reason=unknown_history file=9", Course("miss", "unknown_history", 0, 0)),
