@@ -20,6 +20,7 @@
     │   ├── NetworkRefused           403  network_refused         (from another machine, and nobody allowed that)
     │   ├── HeadersTooLarge          431  headers_too_large
     │   ├── RateLimited              429  rate_limit_exceeded     (the bridge's own limit for one client)
+    │   ├── ClientStalled            408  client_stalled          (it does not read its answer)
     │   └── ShuttingDown             503  bridge_shutting_down
     ├── CredentialError              the bridge may not speak to Qwen for this client
     │   ├── MissingCredentials       401  missing_qwen_credentials
@@ -154,6 +155,12 @@ class RateLimited(AccessError):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
     should_retry = True
+
+
+class ClientStalled(AccessError):
+    status = 408
+    type = "invalid_request_error"
+    code = "client_stalled"
 
 
 class ShuttingDown(AccessError):

@@ -22,6 +22,7 @@ def terms(settings: Settings) -> Terms:
         idle=settings.idle_timeout,
         total=settings.total_timeout,
         keepalive=settings.keepalive,
+        unread=settings.client_timeout,
         jitter=random.random,  # spreads the retries of many clients; nobody gains from guessing it
     )
 

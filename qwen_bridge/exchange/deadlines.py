@@ -15,7 +15,8 @@ class Terms:
     """What every exchange of one configuration keeps to.
 
     The silences are in seconds: Qwen's before its answer and within it, and ours to the client; `total` is for the
-    whole request with its waits. `jitter` gives a number from 0 to 1 that spreads the waits of many clients.
+    whole request with its waits. `jitter` gives a number from 0 to 1 that spreads the waits of many clients. `unread`
+    is how long a client may take nothing of what waits for it.
     """
 
     policy: RecoveryPolicy
@@ -24,6 +25,7 @@ class Terms:
     total: float
     keepalive: float
     jitter: Callable[[], float]
+    unread: float = 120.0
 
 
 class Deadlines:
@@ -42,6 +44,15 @@ class Deadlines:
         """Another attempt, `pause` seconds from now; until then Qwen is not even asked."""
         self.qwen.broken()
         self._pause = pause
+
+    def held_back(self, unread: float) -> bool:
+        """Whether a client has left its answer unread for too long; while it does, nobody's silence is counted.
+
+        Nothing is read from Qwen meanwhile, and the client has more to read than it wants.
+        """
+        self.qwen.broken()
+        self.client.broken()
+        return unread >= self._terms.unread
 
     def passed(self, now: float, *, waiting: bool) -> QwenTimeout | None:
         """What has taken too long; `waiting`: Qwen has not sent its status."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 
-from qwen_bridge.errors import AnswerCutOff, BridgeError, QwenRefused
+from qwen_bridge.errors import AnswerCutOff, BridgeError, ClientStalled, QwenRefused
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
 from qwen_bridge.exchange import leftovers
 from qwen_bridge.exchange.attempt import Attempt
@@ -132,6 +132,14 @@ class Exchange:
     def held(self) -> None:
         """The attempt waits here, not for Qwen: its silence is not counted."""
         self._deadlines.qwen.broken()
+
+    def unread(self, seconds: float) -> Sequence[Effect]:
+        """What was told lies unread, and nothing of it was taken for `seconds`: Qwen is held back meanwhile."""
+        return self.stalled() if self._deadlines.held_back(seconds) else ()
+
+    def stalled(self) -> Sequence[Effect]:
+        """The client does not read its answer."""
+        return self.refuse(ClientStalled("The client did not read its answer, so it was ended. Ask again."))
 
     def refuse(self, error: BridgeError) -> Sequence[Effect]:
         """Tell the client no, in whatever form it can still take; there is no further attempt."""

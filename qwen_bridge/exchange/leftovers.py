@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qwen_bridge.errors import BridgeError, ChatBusy, ChatGone, InternalError, ParentRefused, WireError
+from qwen_bridge.errors import AccessError, BridgeError, ChatBusy, ChatGone, InternalError, ParentRefused, WireError
 from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Commit, Effect, Forget, Stop
 from qwen_bridge.exchange.question import Question
@@ -33,9 +33,10 @@ def forget(error: BridgeError, anchor: Anchor | None) -> list[Effect]:
 def unheard(told: BridgeError | None, telling: Telling, chat_id: str, *, sent: bool) -> Stop | None:
     """The answer that Qwen may still be writing although nobody listens; None when it said that it had ended.
 
-    Its chat stays busy ("The chat is in progress!") until it ends by itself or is stopped.
+    Its chat stays busy ("The chat is in progress!") until it ends by itself or is stopped. What the bridge itself has
+    broken off goes on at Qwen.
     """
-    refused = told is not None and not isinstance(told, WireError | InternalError)
+    refused = told is not None and not isinstance(told, WireError | InternalError | AccessError)
     if refused or telling.reason is not None:
         return None
     if telling.unfinished is not None:
@@ -51,7 +52,11 @@ def unanswered(told: BridgeError | None, telling: Telling, question: Question) -
     whole = telling.reason is not None or not telling.begun
     if whole or telling.question is None or not question.request.stream:
         return None
-    return question.commit_unanswered(telling.question) if told is None or isinstance(told, WireError) else None
+    return (
+        question.commit_unanswered(telling.question)
+        if told is None or isinstance(told, WireError | AccessError)
+        else None
+    )
 
 
 def commits(telling: Telling, question: Question) -> list[Effect]:

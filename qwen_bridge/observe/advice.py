@@ -25,6 +25,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "network_refused": "The request came from another machine. Set `client_keys` to serve other machines.",
     "headers_too_large": "The request's headers are longer than `header_limit`.",
     "rate_limit_exceeded": "The client asks more often than `client_rate` allows.",
+    "client_stalled": "The client took nothing of its answer for `client_timeout` seconds, and Qwen was told to stop.",
     "bridge_shutting_down": "The bridge is about to end. It is there again once it was started anew.",
     "missing_qwen_credentials": "The bridge has no complete session; the message names what to set.",
     "expired_qwen_credentials": "The session is over. Sign in at Qwen and give the bridge the new values.",

@@ -9,7 +9,6 @@ decided already; `running` moves it. Lifecycle hooks are plain functions: mitmpr
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import ssl
 import time
@@ -35,6 +34,7 @@ from qwen_bridge.observe.metrics import PrometheusMetrics
 from qwen_bridge.observe.turns import count
 from qwen_bridge.observe.version import bridge_version
 from qwen_bridge.proxy.control import Control
+from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.ending import Ending
 from qwen_bridge.proxy.guard import Guard, crash, fail_closed
@@ -42,7 +42,8 @@ from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
 from qwen_bridge.proxy.rewrite import error_response
-from qwen_bridge.proxy.turn import Desk, Turn
+from qwen_bridge.proxy.sockets import Sockets
+from qwen_bridge.proxy.turn import Turn
 from qwen_bridge.proxy.views import NOTE, QwenBridgeView, note, prune
 from qwen_bridge.settings.settings import Settings
 
@@ -53,9 +54,6 @@ _TLS_OPTIONS = {"ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_up
 CLIENT_BYTES_KEPT = 256 * 1024
 """Bytes kept of a client's request for the content view."""
 
-STREAMS_PER_CLIENT = 1000
-"""Connections to Qwen for one client connection. mitmproxy allows five, and one HTTP/2 client carries many streams."""
-
 
 class BridgeAddon:
     """Everything the bridge does inside mitmproxy, for `addons = [BridgeAddon()]`."""
@@ -64,6 +62,7 @@ class BridgeAddon:
         self._turns: dict[str, Turn] = {}
         self._metrics = PrometheusMetrics(bridge_version())
         self._journal = Journal(time.time())
+        self._sockets = Sockets()
         self._bridge: Bridge | None = None
         self._desk: Desk | None = None
         self._retired: set[Bridge] = set()
@@ -90,7 +89,9 @@ class BridgeAddon:
         if unknown:
             # mitmproxy forgives options nobody knows; a setting that silently does nothing is worse than a stop.
             log.error(f"no such setting: {', '.join(unknown)}")
-        listening = [addr[0] for server in ctx.master.addons.get("proxyserver").servers for addr in server.listen_addrs]
+        proxyserver = ctx.master.addons.get("proxyserver")
+        self._sockets.keep_room(proxyserver)
+        listening = [addr[0] for addr in proxyserver.listen_addrs()]
         if self._desk is not None and (advice := self._desk.network.advice(listening)):
             log.warning(advice)
 
@@ -103,12 +104,11 @@ class BridgeAddon:
 
     @fail_closed
     def client_connected(self, client: Client) -> None:
-        for handler in ctx.master.addons.get("proxyserver").connections.values():
-            if handler.client is client:
-                handler.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(STREAMS_PER_CLIENT))
+        self._sockets.opened(ctx.master.addons.get("proxyserver").connections.values(), client)
 
     @fail_closed
     def client_disconnected(self, client: Client) -> None:
+        self._sockets.closed(client)
         for turn in self._turns.values():
             if turn.client is client:
                 turn.bridge.wake(turn.request_id)  # its stream cannot hear of it while it waits in a hook
@@ -259,7 +259,8 @@ class BridgeAddon:
         control = Control(settings, self._metrics, self._journal, self._turns)
         border = (Guard(settings), Door.of(settings), network)
         self._ending.patience = settings.drain
-        self._desk = Desk(*border, self._turns, lambda: Turn(bridge), max(tick, 0.02), control, self._ending.refusal)
+        turn, unread = (lambda: Turn(bridge)), self._sockets.unread
+        self._desk = Desk(*border, self._turns, turn, max(tick, 0.02), unread, control, self._ending.refusal)
         self._close_unused()
 
     def _present_desk(self) -> Desk:

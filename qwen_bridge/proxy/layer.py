@@ -11,9 +11,9 @@ from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
+from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.egress import tunnel_to, way
 from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
-from qwen_bridge.proxy.turn import Desk
 from qwen_bridge.settings.egress import Egress
 
 BACKLOG = 4 * 1024 * 1024

@@ -46,9 +46,10 @@ from mitmproxy.proxy.layers.http._hooks import (
 from qwen_bridge.errors import InvalidRequest, QwenUnreachable, RequestTooLarge
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget, Stop
 from qwen_bridge.exchange.reply import refusal
+from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.guard import crash
 from qwen_bridge.proxy.rewrite import Framing, aim, call_of, decoded, error_response, head_of, settle_host
-from qwen_bridge.proxy.turn import Desk, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.proxy.turn import QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 
 if TYPE_CHECKING:
     from qwen_bridge.proxy.layer import BridgeHttpLayer
@@ -275,7 +276,7 @@ class BridgeStream(HttpStream):
             yield from self._attempt(self.turn)
             return
         yield commands.RequestWakeup(self.desk.tick)
-        yield from self._perform(self.turn.happened("tick", time.monotonic()))
+        yield from self._perform(self.turn.ticked(time.monotonic(), self.desk.unread))
 
     # -- to the client ----------------------------------------------------------------------------------------------
 

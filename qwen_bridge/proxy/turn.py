@@ -16,10 +16,9 @@ import structlog
 from mitmproxy import http
 from mitmproxy.connection import Client
 from mitmproxy.proxy.commands import StartHook
-from mitmproxy.proxy.context import Context
 
 from qwen_bridge.bridge.bridge import Bridge, Call
-from qwen_bridge.errors import AnswerCutOff, BridgeError
+from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Again, Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.record import counters_of, lines_of
@@ -28,14 +27,12 @@ from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.observe.turns import GIVEN_UP, TurnFacts
 from qwen_bridge.proxy.capture import Capture
 from qwen_bridge.proxy.control import Control
-from qwen_bridge.proxy.door import ANYBODY, Door, Visit, Visitor
-from qwen_bridge.proxy.guard import Guard, crash
-from qwen_bridge.proxy.network import Network
-from qwen_bridge.proxy.rewrite import conceal, decoded
+from qwen_bridge.proxy.door import ANYBODY, Visit
+from qwen_bridge.proxy.guard import crash
 
 log = structlog.get_logger("qwen_bridge")
 
-type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tick", "go_on"]
+type Happening = Literal["responded", "feed", "finished", "lost", "failed", "tick", "go_on", "unread", "stalled"]
 """What can happen to an exchange: the methods of `Exchange`, or of `Replay`, that return effects."""
 
 CHAT_POLL = 0.2
@@ -58,45 +55,6 @@ class QwenBridgeRememberHook(StartHook):
 
     name = "qwen_bridge_remember"
     flow: http.HTTPFlow
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What the streams of one configuration share. `turns` is the addon's: flow id → turn, while the flow lives."""
-
-    guard: Guard
-    door: Door
-    network: Network
-    turns: dict[str, Turn]
-    new_turn: Callable[[], Turn]
-    tick: float
-    control: Control | None = None
-    closing: Callable[[], BridgeError | None] = lambda: None
-    """Why no request is taken any more, if so."""
-
-    def turn_for(self, context: Context, request: http.Request) -> Turn | None:
-        """A new turn for a request that is the bridge's to answer, None for any other."""
-        visit = None
-        try:
-            if not self.guard.claims(context, request):
-                return None
-            visit = Visit(self.door, Visitor.of(context, request, own=self.guard.is_own(context, request)))
-        except Exception:
-            # Whose it is cannot be told, so it must not go anywhere: ours is the side that forwards nothing.
-            log.exception("a request could not be judged and is not forwarded")
-        turn = self.new_turn()
-        turn.client, turn.visit, turn.control, turn.look = context.client, visit, self.control, self.tick
-        try:
-            if self.control is None or visit is None or self.control.asked(visit, request.path) is None:
-                turn.objection = self.network.refusal(context.client, request) or self.closing()
-                turn.objection = turn.objection or turn.bridge.object_to(request.method, dict(decoded(request.headers)))
-            turn.headers = request.headers.copy()
-            conceal(request, self.network.reads)
-        except Exception:
-            log.exception("a request could not be judged and is not served")
-            turn.objection = crash()
-            request.headers = http.Headers()
-        return turn
 
 
 class Turn:
@@ -163,7 +121,7 @@ class Turn:
 
     def happened(self, what: Happening, *args: Any) -> Sequence[Effect]:
         """Tell the exchange what happened, by the name of its method; a bug in it becomes an error for the client."""
-        if self.exchange is None and what == "tick":
+        if self.exchange is None and what in ("tick", "unread"):
             return ()  # it is still being found out whether there is to be one
         if self._ending is not None:
             return self.refuse(self._ending)
@@ -179,9 +137,13 @@ class Turn:
 
     def fed(self, data: bytes, *, stalled: bool) -> Sequence[Effect]:
         """Bytes of Qwen's answer came; `stalled`: its client takes nothing of it, and the rest piles up."""
-        if stalled:
-            return self.refuse(AnswerCutOff("The client does not read the answer, so it was ended. Ask again."))
-        return self.happened("feed", data)
+        return self.happened("stalled") if stalled else self.happened("feed", data)
+
+    def ticked(self, now: float, unread: Callable[[Client, float], float | None]) -> Sequence[Effect]:
+        """Some time passed; `unread` tells whether the client is behind, see `Sockets.unread`."""
+        behind = unread(self.client, now) if self.client is not None else None
+        told = self.happened("unread", behind) if behind is not None else ()
+        return told or self.happened("tick", now)
 
     def sent(self) -> None:
         """The question is on its way to Qwen."""
@@ -254,6 +216,7 @@ class Turn:
         if exchange is None:
             return facts
         decided = zip(exchange.trials.failures, exchange.trials.decisions, strict=True)
+        told = [error.code for error in (exchange.told, self._told) if error and error not in exchange.failures]
         return replace(
             facts,
             outcome=exchange.outcome,
@@ -261,7 +224,10 @@ class Turn:
             cache=exchange.cache,
             model=exchange.question.scope.model,
             listed=self.bridge.lists(exchange.question.scope.model),
-            faults=(*((fault.code, _action(decision)) for fault, decision in decided), *facts.faults),
+            faults=(
+                *((fault.code, _action(decision)) for fault, decision in decided),
+                *((code, GIVEN_UP) for code in dict.fromkeys(told)),
+            ),
             asks=self._asks,
             bytes_up=self._bytes_up,
             first_word=self._first_word - self._began if self._first_word is not None else None,

@@ -195,6 +195,7 @@ class Settings(BaseSettings):
     keepalive: float = Field(15.0, gt=0, description="Silence after which a waiting client gets an SSE comment.")
     first_byte_timeout: float = Field(120.0, gt=0, description="Longest wait for Qwen's answer to begin.")
     idle_timeout: float = Field(120.0, gt=0, description="Longest silence within Qwen's answer.")
+    client_timeout: float = Field(120.0, gt=0, description="Longest time for which a client may not read its answer.")
     total_timeout: float = Field(
         1800.0, gt=0, description="Longest time for one request, with its place in the queue and every attempt."
     )

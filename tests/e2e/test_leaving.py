@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -121,18 +122,31 @@ def long_answer(megabytes: int) -> dict[str, Any]:
     return {"raw": OPENED + frame * (megabytes * 1024 * 1024 // len(frame))}
 
 
-async def test_a_client_that_does_not_read_holds_qwen_back(simulator: Simulator, tmp_path: Path) -> None:
-    """The socket is full, so no more is taken from Qwen; after `idle_timeout` it is over, and that is what it reads."""
+async def test_a_client_that_does_not_read_holds_qwen_back(
+    simulator: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The socket is full, so no more is taken from Qwen; after `client_timeout` it is over, and Qwen told to stop.
+
+    Qwen is not blamed, however short the silence that it is allowed.
+    """
+    caplog.set_level(logging.INFO, "qwen_bridge")
     simulator.script([long_answer(30)])
-    async with road(simulator, tmp_path, idle_timeout=1.0) as (proxy, _), wire(proxy.port) as client:
+    chosen = {"idle_timeout": 0.5, "client_timeout": 2.0, "keepalive": 0.1}
+    async with road(simulator, tmp_path, **chosen) as (proxy, http), wire(proxy.port) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         client.send(request(question(stream=True), host="bridge"))
         await until(lambda: simulator.ledger.turns, "Qwen is asked")
         await until_forgotten(proxy)
+        await until(lambda: not simulator.world.running, "the chat is free")
+        counted = (await http.get("/metrics")).text
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         _, body = await client.answer()
     assert len(body) < 20 * 1024 * 1024
-    assert failure(body) == "qwen_timeout"
+    assert failure(body) == "client_stalled"
+    assert COMMENT not in body[-1000:], "it has enough to read"
+    assert 'faults_total{action="give_up",code="client_stalled"} 1.0' in counted
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("event='turn'")]
+    assert ["outcome='client_stalled'" in line for line in lines] == [True]
     assert said(body).strip("x") == ""
 
 
@@ -147,7 +161,7 @@ async def test_an_http2_client_that_opens_no_window_is_given_up(
         await until(lambda: simulator.ledger.turns, "Qwen is asked")
         await until(lambda: not simulator.world.running, "Qwen is stopped")
         await client.read(lambda: stream in client.ended)
-        assert failure(client.bodies[stream]) == "qwen_answer_cut_off"
+        assert failure(client.bodies[stream]) == "client_stalled"
         assert 256 * 1024 < len(client.bodies[stream]) < 1_000_000
         await until_forgotten(proxy)
         await answered(plain)

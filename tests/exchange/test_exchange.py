@@ -291,6 +291,31 @@ def test_the_client_is_told_how_long_the_session_will_rest() -> None:
         assert driver.told.headers["x-should-retry"] == "false"
 
 
+def test_nobody_is_silent_while_the_client_reads_nothing() -> None:
+    """Neither Qwen's silence nor ours is counted while what was told lies unread; the whole time still is."""
+    driver = Driver(asking())
+    driver.told.take([*driver.exchange.responded(200, EVENT_STREAM), *driver.exchange.feed(HALF)])
+    for now in range(1, 60):
+        assert driver.exchange.unread(now % 10) == ()
+        assert driver.exchange.tick(float(now)) == ()
+    assert driver.exchange.unread(1.0) == ()
+    driver.told.take(driver.exchange.tick(1.0 + TERMS.total))
+    assert driver.told.error["code"] == "qwen_timeout"
+
+
+@pytest.mark.parametrize("how", ["unread", "stalled"])
+def test_a_client_that_reads_nothing_is_ended_and_qwen_stopped(how: str) -> None:
+    """Its stream ends with an error of its own, and the answer that Qwen is writing is nobody's."""
+    driver = Driver(asking())
+    driver.exchange.sent()
+    driver.told.take([*driver.exchange.responded(200, EVENT_STREAM), *driver.exchange.feed(HALF)])
+    told = driver.exchange.unread(TERMS.unread) if how == "unread" else driver.exchange.stalled()
+    driver.told.take(told)
+    assert driver.told.error["code"] == driver.exchange.outcome == "client_stalled"
+    assert driver.exchange.unheard is not None
+    assert driver.exchange.unread(TERMS.unread) == ()
+
+
 def test_the_attempts_are_counted_over_all_faults() -> None:
     """Whatever the faults, there are no more attempts than the policy allows."""
     answers = [NO_CONNECTION, EMPTY] * 10

@@ -22,12 +22,13 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from qwen_bridge.bridge.bridge import Bridge
 from qwen_bridge.errors import QwenUnreachable
+from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.stream import BridgeStream
-from qwen_bridge.proxy.turn import Desk, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.proxy.turn import QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.qwen.answers import QwenModel
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.settings.settings import Settings

@@ -20,14 +20,16 @@ from mitmproxy.proxy import events, layer, layers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons
 from mitmproxy.test.tflow import tflow
 from mitmproxy.test.tutils import treq
 
 from qwen_bridge.exchange.effects import Ask
-from qwen_bridge.proxy.addon import STREAMS_PER_CLIENT, BridgeAddon
+from qwen_bridge.proxy.addon import BridgeAddon
 from qwen_bridge.proxy.layer import BridgeHttpLayer
+from qwen_bridge.proxy.sockets import STREAMS_PER_CLIENT
 from qwen_bridge.proxy.turn import Turn
 from tests.harness.proxy import SESSION
 from tests.proxy.test_guard import context as connection
@@ -270,6 +272,7 @@ async def test_a_client_may_have_many_streams(tmp_path: Path) -> None:
         def __init__(self) -> None:
             self.client = connection().client
             self.max_conns: Any = None
+            self.transports = {self.client: ConnectionIO()}
 
     async with placed(tmp_path) as (addon, tctx):
         ours, other = Handler(), Handler()

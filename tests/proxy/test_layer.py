@@ -7,9 +7,9 @@ from mitmproxy.options import Options
 from mitmproxy.proxy import commands
 from mitmproxy.proxy.layers.http import HttpLayer
 
+from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.stream import BridgeStream
-from qwen_bridge.proxy.turn import Desk
 from tests.proxy.driving import ANSWER, Bridged, Drive, post
 
 

@@ -18,17 +18,15 @@ from qwen_bridge.bridge import admission
 from qwen_bridge.bridge.bridge import Bridge, Call
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, End
 from qwen_bridge.exchange.exchange import Exchange
-from qwen_bridge.proxy.door import Door
-from qwen_bridge.proxy.guard import Guard, crash
-from qwen_bridge.proxy.network import Network
-from qwen_bridge.proxy.turn import Desk, Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
+from qwen_bridge.proxy.guard import crash
+from qwen_bridge.proxy.turn import Order, QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.settings.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from tests.harness.ports import CountedIds, FixedClock
 from tests.harness.proxy import SESSION
 from tests.proxy.driving import OneChat
-from tests.proxy.test_guard import context, request
+from tests.proxy.test_guard import context
 from tests.qwen.frames import created, delta, stream
 
 BODY: dict[str, Any] = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
@@ -146,6 +144,19 @@ async def test_what_is_being_done_for_a_client_that_left_is_given_up() -> None:
     turn.over_for_good()
     await asyncio.sleep(0)
     assert chat.left
+
+
+async def test_a_client_that_is_behind_is_told_of_to_the_exchange() -> None:
+    """Its stream asks tick by tick; in the end it is the client's fault, in counters and log, and no one else's."""
+    turn = await asked(idle_timeout=5, client_timeout=10)
+    turn.client = context().client
+    turn.happened("responded", 200, STREAM)
+    turn.happened("feed", stream(created(), delta("Hel")))
+    seconds = iter([0.0, 9.0, 10.0])
+    behind = [turn.ticked(now, lambda _client, _now: next(seconds)) for now in (1.0, 10.0, 11.0)]
+    assert [bool(told) for told in behind] == [False, False, True]
+    facts = turn.facts(200)
+    assert (facts.outcome, facts.faults) == ("client_stalled", (("client_stalled", "give_up"),))
 
 
 async def test_a_tick_before_there_is_an_exchange_is_nothing() -> None:
@@ -306,24 +317,6 @@ async def test_the_first_word_is_measured_once() -> None:
 
 
 # -- desk and hooks -----------------------------------------------------------------------------------------------
-
-
-async def test_the_desk_makes_turns_for_what_is_ours() -> None:
-    """A base URL gets a turn, somebody else's request none."""
-    shared = bridge()
-    chosen = Settings.load()
-    desk = Desk(Guard(chosen), Door.of(chosen), Network(chosen), {}, lambda: Turn(shared), 1.0)
-    assert isinstance(desk.turn_for(context(), request("", host="bridge")), Turn)
-    assert desk.turn_for(context(), request("example.com")) is None
-
-
-async def test_what_cannot_be_judged_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guard that fails must not let a request through to where it was meant for."""
-    monkeypatch.setattr(Guard, "claims", bang)
-    shared = bridge()
-    chosen = Settings.load()
-    desk = Desk(Guard(chosen), Door.of(chosen), Network(chosen), {}, lambda: Turn(shared), 1.0)
-    assert isinstance(desk.turn_for(context(), request("example.com")), Turn)
 
 
 @pytest.mark.parametrize("hook", [QwenBridgeAttemptHook, QwenBridgeRememberHook])
