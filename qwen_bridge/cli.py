@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qwen_bridge.command_line import Choices, State, fail, load, option
+from qwen_bridge.session_command import sessions
 from qwen_bridge.settings.access import digest_of, is_loopback
-from qwen_bridge.settings.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from qwen_bridge.ports import ConversationStore
@@ -24,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_e
 
 conversations = typer.Typer()
 app.add_typer(conversations, name="conversations")
+app.add_typer(sessions, name="sessions")
 
 toolcalls = typer.Typer(help="Look at how tool calls are read.", no_args_is_help=True)
 app.add_typer(toolcalls, name="toolcalls")
@@ -32,11 +34,6 @@ HOST = "127.0.0.1"
 
 DAY = 86_400
 """Seconds."""
-
-State = Annotated[Path | None, typer.Option("--state", help="Folder of the conversation index.")]
-Choices = Annotated[  # no `type`: typer does not look through it
-    list[str] | None, typer.Option("--set", metavar="K=V", help="A setting of the bridge, as for `run`.")
-]
 
 
 @app.callback()
@@ -59,7 +56,7 @@ def run(
     ] = None,
 ) -> None:
     """Start the bridge."""
-    chosen = [_option(item) for item in options or []]
+    chosen = [option(item) for item in options or []]
     chosen += [
         f"qwen_{name}={value}" for name, value in (("upstream", upstream), ("state", state)) if value is not None
     ]
@@ -100,9 +97,9 @@ def status(
         found = answer.raise_for_status().json()
         shown = answer.text if as_json else text(found)
     except httpx.TransportError as error:
-        _fail(f"No bridge answers at port {port} ({error}). Start it, or name its port with --port.")
+        fail(f"No bridge answers at port {port} ({error}). Start it, or name its port with --port.")
     except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
-        _fail(f"What answers at port {port} is no bridge, or shows no status (setting `status_page`).")
+        fail(f"What answers at port {port} is no bridge, or shows no status (setting `status_page`).")
     typer.echo(shown, nl=False)
     if not found["ready"]:
         raise typer.Exit(1)
@@ -145,7 +142,7 @@ def toolcalls_parse(
             typer.echo(answer)
             typer.echo(complaint, err=True, nl=False)
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     raise typer.Exit(min(odd, 1))
 
 
@@ -163,7 +160,7 @@ def export_calls(
         lines = (line for file in files for line in file.read_text(encoding="utf-8", errors="replace").split("\n"))
         written = "".join(f"{example}\n" for example in examples(lines, tally))
     except OSError as error:
-        _fail(f"{error.filename} cannot be read: {error.strerror}.")
+        fail(f"{error.filename} cannot be read: {error.strerror}.")
     if out is None:
         typer.echo(written, nl=False)
     else:
@@ -233,14 +230,6 @@ def main() -> None:
     app()
 
 
-def _option(item: str) -> str:
-    """`name=value` for mitmproxy; a setting of the bridge may be named without its prefix."""
-    name, separator, _ = item.partition("=")
-    if not separator:
-        raise typer.BadParameter(f"{item!r} is not of the form name=value", param_hint="--set")
-    return f"qwen_{item}" if name in Settings.model_fields else item
-
-
 def _ask_store[T](
     state: Path | None, options: list[str] | None, work: Callable[[ConversationStore], Awaitable[T]]
 ) -> T:
@@ -249,10 +238,10 @@ def _ask_store[T](
     from qwen_bridge.bridge.machine import SystemClock
     from qwen_bridge.ports import StoreUnavailable
 
-    chosen = dict(item.partition("=")[::2] for item in map(_option, options or []))
-    settings = _load(chosen if state is None else chosen | {"qwen_state": str(state)})
+    chosen = dict(item.partition("=")[::2] for item in map(option, options or []))
+    settings = load(chosen if state is None else chosen | {"qwen_state": str(state)})
     if settings.store == "memory":
-        _fail("With store = memory the bridge remembers conversations only while it runs; nothing can be shown.")
+        fail("With store = memory the bridge remembers conversations only while it runs; nothing can be shown.")
 
     async def asked() -> T:
         store = open_store(settings, SystemClock())
@@ -264,22 +253,15 @@ def _ask_store[T](
     try:
         return asyncio.run(asked())
     except StoreUnavailable as error:
-        _fail(f"{str(error)[0].upper()}{str(error)[1:]}.")
-
-
-def _load(chosen: dict[str, str]) -> Settings:
-    try:
-        return Settings.load({name.removeprefix("qwen_"): value for name, value in chosen.items()})
-    except SettingsError as error:
-        _fail(f"These settings cannot be used:\n{error}")
+        fail(f"{str(error)[0].upper()}{str(error)[1:]}.")
 
 
 def _check(host: str, port: int, chosen: list[str]) -> None:
     """Fail now, and with a sentence, rather than somewhere in mitmproxy's start."""
     pairs = (item.split("=", 1) for item in chosen)
-    settings = _load({name: value for name, value in pairs if name.startswith("qwen_")})
+    settings = load({name: value for name, value in pairs if name.startswith("qwen_")})
     if not (is_loopback(host) or settings.serves_network):
-        _fail(
+        fail(
             f"Other machines can reach {host}, and whoever does would use your Qwen account. Make a key for each "
             "client with `qwen-bridge key NAME` and put it into client_keys; or, if everybody in that network may, "
             "set open_to_network=true."
@@ -294,12 +276,7 @@ def _check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            _fail(f"Port {port} of {host} cannot be used ({error.strerror}). Choose another one with --port or --host.")
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.secho(sentence, err=True, fg="red")
-    raise typer.Exit(1)
+            fail(f"Port {port} of {host} cannot be used ({error.strerror}). Choose another one with --port or --host.")
 
 
 def _announce(host: str, port: int) -> Callable[[Path], None]:

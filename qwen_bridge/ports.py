@@ -80,7 +80,8 @@ class AccountState:
 
     `problem` is the code of what keeps requests from it, empty when nothing does; `rests` the seconds for which it is
     still left in peace. `expires_at` is in seconds since 1970, None when the session does not say. `running` requests
-    are being answered, `waiting` ones stand in the queue.
+    are being answered, `waiting` ones stand in the queue. `learned`: the session comes from the user's browser;
+    `seen` is then when Qwen last took it from there, in seconds since 1970.
     """
 
     name: str
@@ -90,6 +91,24 @@ class AccountState:
     expires_at: float | None
     running: int
     waiting: int
+    learned: bool = False
+    seen: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One session that was learned from the browser, for people. `digest` are the first characters of its account's.
+
+    `used` are the names of the profiles that speak with it. `learned`, `seen` and `expires_at` are in seconds since
+    1970, the last None when the session does not say. `incomplete`: no question was seen that carries all of it.
+    """
+
+    digest: str
+    used: Sequence[str]
+    learned: float
+    seen: float
+    expires_at: float | None
+    incomplete: bool
 
 
 class ConversationStore(Protocol):

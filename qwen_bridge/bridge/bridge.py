@@ -24,9 +24,10 @@ from qwen_bridge.bridge.machine import RandomIds, SystemClock
 from qwen_bridge.bridge.overview import Overview
 from qwen_bridge.bridge.profiles import Profile, bury, profiles
 from qwen_bridge.bridge.recordings import Recorder
+from qwen_bridge.bridge.sessions import Sessions
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
-from qwen_bridge.errors import BridgeError
+from qwen_bridge.errors import BridgeError, MissingCredentials
 from qwen_bridge.exchange.aside import is_aside
 from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget, Stop
 from qwen_bridge.exchange.exchange import Exchange
@@ -34,6 +35,7 @@ from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.record import record_of
 from qwen_bridge.exchange.reply import whole
 from qwen_bridge.ports import Clock, ConversationStore, IdSource, Metrics, StoreUnavailable, Uncounted
+from qwen_bridge.qwen.renewal import for_learning
 from qwen_bridge.recovery.cooldown import CoolDown
 from qwen_bridge.recovery.pacing import Pace
 from qwen_bridge.settings.settings import Settings
@@ -85,14 +87,15 @@ class Bridge:
         self._ids = ids
         self._clients = Clients(settings)
         self._cooldown = CoolDown(settings.cooldown)
-        self._profiles = profiles(settings, client, clock, self._cooldown)
+        self._sessions = Sessions(settings)
+        self._profiles = profiles(settings, self._sessions, client, clock, self._cooldown)
+        self._asked_as: dict[str, str] = {}  # request id → fingerprint of the session it was let through with
         burying = partial(bury, self._profiles.values()) if settings.delete_chats == "expired" else None
         self._conversations = Conversations(store, clock, settings.conversation_ttl, burying, settings.max_anchors)
         self._seen = InstructionsBook()
         pace = Pace(settings.account_streams, settings.pause, settings.queue_limit)
         self._admission = Admission(pace, settings.queue_timeout, clock, settings.keepalive / 3)
-        known = {name or "default": profile.credentials for name, profile in self._profiles.items()}
-        self.overview = Overview(known, self._admission, self._cooldown, self._conversations, clock)
+        self.overview = Overview(self._sessions, self._admission, self._cooldown, self._conversations, clock)
         self._surface = ChatCompletionsSurface()
         self._terms, self._manner = terms(settings), manner(settings, clock)
         self._caching = Caching(settings, clock)
@@ -128,6 +131,14 @@ class Bridge:
         Raises `BridgeError` for a call that cannot be served.
         """
         self._conversations.sweep_from_now_on()
+        try:
+            return await self._open(call, request_id)
+        except BridgeError as error:
+            if self._settings.learns:
+                error.message = for_learning(error.message)
+            raise
+
+    async def _open(self, call: Call, request_id: str) -> Exchange | Sequence[Effect]:
         named = (("x-request-id", request_id),)
         match route(call.method, call.path):
             case ChatCompletions():
@@ -160,6 +171,7 @@ class Bridge:
         admitted = await self._admission.admit(exchange)
         if admitted:
             self._cooldown.check(session, ticket, self._clock.monotonic())
+            self._asked_as[ticket] = session
         return admitted
 
     def wake(self, request_id: str) -> None:
@@ -174,12 +186,14 @@ class Bridge:
         """The exchange is over, however it ended. An answer that Qwen may still be writing is stopped. Idempotent."""
         self._admission.release(exchange)
         self._waiting_since.pop(exchange.request_id, None)
+        session = self._asked_as.pop(exchange.request_id, "")
         if exchange.cache == "hit":
             return  # Qwen was not asked: that says nothing about the session, and left nothing behind
         profile = self._of(exchange)
         if self._recorder is not None and (record := record_of(exchange, self._clock.now())):
             self._recorder.keep(record)
-        if verdict := self._cooldown.judge(profile.credentials.fingerprint, exchange, self._clock.monotonic()):
+        session = session or profile.credentials.fingerprint
+        if verdict := self._cooldown.judge(session, exchange, self._clock.monotonic()):
             log.warning(f"the Qwen session {verdict}", profile=profile.name)
         if commit := exchange.unanswered:
             self._conversations.note(commit)
@@ -198,6 +212,8 @@ class Bridge:
         """
         question, credentials = exchange.question, self._of(exchange).credentials
         credentials.require(self._clock.now())
+        if credentials.account != question.scope.account:
+            raise MissingCredentials("The bridge was given another Qwen account while this waited. Send it again.")
         if question.plan is None and not await self._decide(exchange):
             exchange.held()
             return None
@@ -248,11 +264,12 @@ class Bridge:
         asker = self._clients.identify(call.headers)
         profile, limits = self._profiles[asker.profile], self._clients.count(asker, self._clock.monotonic())
         request = self._surface.parse(call.body)
-        profile.credentials.require(self._clock.now())
+        credentials = profile.credentials
+        credentials.require(self._clock.now())
         scope = Scope(
             client=asker.digest,
-            account=profile.credentials.account,
-            model=await profile.catalog.resolve(profile.credentials, request.model),
+            account=credentials.account,
+            model=await profile.catalog.resolve(credentials, request.model),
         )
         question = Question(request, scope, self._manner, self._seen, self._clock, self._ids)
         question.passing = self._settings.delete_chats == "side" and is_aside(request)

@@ -24,6 +24,7 @@ def terms(settings: Settings) -> Terms:
         keepalive=settings.keepalive,
         unread=settings.client_timeout,
         jitter=random.random,  # spreads the retries of many clients; nobody gains from guessing it
+        learning=settings.learns,
     )
 
 

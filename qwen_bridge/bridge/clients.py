@@ -83,6 +83,7 @@ def sessions(settings: Settings) -> Mapping[str, Credentials]:
         cookies=settings.cookies,
         bx_umidtoken=settings.bx_umidtoken,
         user_agent=settings.user_agent,
+        account=settings.account,
     )
     return {name: _credentials(profile) for name, profile in ((DEFAULT, own), *(settings.profiles or {}).items())}
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from qwen_bridge.bridge.admission import Admission
 from qwen_bridge.bridge.conversations import Conversations
+from qwen_bridge.bridge.sessions import Sessions
 from qwen_bridge.errors import CredentialError
 from qwen_bridge.ports import AccountState, Clock, Counts
 from qwen_bridge.qwen.credentials import Credentials
@@ -17,11 +18,11 @@ STORE_WAIT = 2.0
 
 
 class Overview:
-    """`sessions` are the Qwen sessions in use, by the names their owner gave them."""
+    """`sessions` are the Qwen sessions in use."""
 
     def __init__(
         self,
-        sessions: Mapping[str, Credentials],
+        sessions: Sessions,
         admission: Admission,
         cooldown: CoolDown,
         conversations: Conversations,
@@ -36,9 +37,10 @@ class Overview:
     def accounts(self) -> Sequence[AccountState]:
         """Each session: whether a request would be let through to it, and how many are."""
         resting = self._cooldown.resting(self._clock.monotonic())
-        given = {name: session for name, session in self._sessions.items() if session.session}
+        sessions = self._sessions.all()
+        given = {name: session for name, session in sessions.items() if session.session}
         # A name without any session is the settings' own where every client has a profile; alone it is what is missing.
-        return [self._state(name, session, resting) for name, session in (given or self._sessions).items()]
+        return [self._state(name, session, resting) for name, session in (given or sessions).items()]
 
     async def store(self) -> Counts | None:
         """How much the store holds; None when it does not answer."""
@@ -55,4 +57,15 @@ class Overview:
             credentials.require(self._clock.now())
         except CredentialError as error:
             problem = error.code
-        return AccountState(name, credentials.account[:8], problem, rests, credentials.expires_at, running, waiting)
+        seen = found.seen if (found := self._sessions.learned(name)) and credentials.learned else None
+        return AccountState(
+            name or "default",
+            credentials.account[:8],
+            problem,
+            rests,
+            credentials.expires_at,
+            running,
+            waiting,
+            credentials.learned,
+            seen,
+        )

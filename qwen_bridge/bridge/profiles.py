@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from qwen_bridge.bridge.catalog import Catalog
-from qwen_bridge.bridge.clients import sessions
+from qwen_bridge.bridge.sessions import Sessions
 from qwen_bridge.bridge.tidying import Tidier
 from qwen_bridge.ports import ChatSummary, Clock
 from qwen_bridge.qwen.credentials import Credentials
@@ -20,21 +21,28 @@ class Profile:
     """A session with a name; the settings' own has none."""
 
     name: str
-    credentials: Credentials
+    sessions: Sessions
     catalog: Catalog
     tidier: Tidier
 
+    @property
+    def credentials(self) -> Credentials:
+        """The session as it is now: one that is learned from the browser changes."""
+        return self.sessions.of(self.name)
 
-def profiles(settings: Settings, client: QwenClient, clock: Clock, cooldown: CoolDown) -> Mapping[str, Profile]:
+
+def profiles(
+    settings: Settings, sessions: Sessions, client: QwenClient, clock: Clock, cooldown: CoolDown
+) -> Mapping[str, Profile]:
     """Name → profile, for every session of the settings."""
     return {
         name: Profile(
             name,
-            credentials,
+            sessions,
             Catalog(client, clock, settings.model_aliases, settings.model, cooldown),
-            Tidier(client, credentials),
+            Tidier(client, partial(sessions.of, name)),
         )
-        for name, credentials in sessions(settings).items()
+        for name in sessions.all()
     }
 
 

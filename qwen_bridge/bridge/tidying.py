@@ -28,9 +28,9 @@ STOP_WAIT = 2.0
 
 
 class Tidier:
-    """Stops answers and deletes chats of one session. `aclose` waits for what is under way."""
+    """Stops answers and deletes chats of one session, as it is at the moment. `aclose` waits for what is under way."""
 
-    def __init__(self, client: QwenClient, credentials: Credentials) -> None:
+    def __init__(self, client: QwenClient, credentials: Callable[[], Credentials]) -> None:
         self._client = client
         self._credentials = credentials
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,13 +50,13 @@ class Tidier:
 
     def delete(self, chat_id: str) -> None:
         """Delete a chat. What may still be said there ends with it."""
-        self._later(self._client.delete_chats(self._credentials, [chat_id]))
+        self._later(self._client.delete_chats(self._credentials(), [chat_id]))
 
     async def bury(self, chats: Sequence[ChatSummary]) -> None:
         """Delete forgotten chats, those of this account: another's are for the bridge that has its session."""
-        own = [chat.chat_id for chat in chats if chat.account == self._credentials.account]
+        own = [chat.chat_id for chat in chats if chat.account == self._credentials().account]
         for some in batched(own, BATCH):
-            await self._quietly(self._client.delete_chats(self._credentials, some))
+            await self._quietly(self._client.delete_chats(self._credentials(), some))
         if own:
             log.info("forgotten chats deleted at Qwen", chats=len(own))
 
@@ -66,9 +66,9 @@ class Tidier:
             await asyncio.wait(self._tasks)
 
     async def _stopped(self, stop: Stop, taken: Callable[[], bool]) -> None:
-        running = stop.response_id or await self._client.running(self._credentials, stop.chat_id)
+        running = stop.response_id or await self._client.running(self._credentials(), stop.chat_id)
         if running and (stop.response_id or not taken()):
-            await self._client.stop(self._credentials, stop.chat_id, running)
+            await self._client.stop(self._credentials(), stop.chat_id, running)
 
     def _later(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._quietly(work))

@@ -22,6 +22,7 @@ from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.exchange.telling import Kept, Telling
 from qwen_bridge.exchange.tooling import intercepted, nothing_said, withheld
 from qwen_bridge.exchange.trials import Trials
+from qwen_bridge.qwen.renewal import for_learning
 from qwen_bridge.recovery.policy import GiveUp, RestartChat, Retry
 from qwen_bridge.sse.encoder import comment
 from qwen_bridge.surfaces.surface import AnswerHead, Surface
@@ -70,6 +71,7 @@ class Exchange:
         self._shown = _Shown.NOTHING
         self._first: Kept | None = None
         self._deadlines = Deadlines(terms)
+        self._learning = terms.learning
         self._encoder = surface.encoder(head, question.request)
         self._start_attempt()
 
@@ -148,6 +150,8 @@ class Exchange:
         if error.retry_after is None:
             # The SDKs obey `x-should-retry: false` whatever stands here; who reads it for a person may say when.
             error.retry_after = self.rests(error)
+        if self._learning:
+            error.message = for_learning(error.message)
         self.told = error
         effects: Sequence[Effect]
         if self._shown is _Shown.NOTHING:

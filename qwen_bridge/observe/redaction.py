@@ -53,14 +53,26 @@ class _Known:
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
+        self._current: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._any: re.Pattern[str] | None = None
 
     def learn(self, secrets: Iterable[str]) -> None:
-        new = {form for secret in secrets for form in _written(secret)} - self._forms
+        new = _all_written(secrets) - self._forms
         if new:
             self._forms |= new
-            longest_first = sorted(self._forms, key=len, reverse=True)
-            self._any = re.compile("|".join(map(re.escape, longest_first)))
+            self._compile()
+
+    def learn_current(self, owner: str, secrets: Iterable[str]) -> None:
+        now = _all_written(secrets)
+        before, _ = self._current.get(owner, (frozenset(), frozenset()))
+        if now != before:
+            self._current[owner] = (now, before)
+            self._compile()
+
+    def _compile(self) -> None:
+        forms = self._forms.union(*(forms for both in self._current.values() for forms in both))
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._any = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def blot(self, text: str) -> str:
         return self._any.sub(REDACTED, text) if self._any is not None else text
@@ -72,6 +84,14 @@ _known = _Known()
 def learn(*secrets: str) -> None:
     """Replace these values from now on, wherever they appear. Nothing is ever unlearned: a log outlives a setting."""
     _known.learn(secrets)
+
+
+def learn_current(owner: str, secrets: Iterable[str]) -> None:
+    """The secrets of `owner` are these from now on: they are replaced, and so are those that they follow.
+
+    For values that change all day, such as a browser's cookies: all that ever were would soon cost more than a log.
+    """
+    _known.learn_current(owner, secrets)
 
 
 def redact(text: str) -> str:
@@ -135,6 +155,10 @@ def _parts(secret: str) -> Iterator[str]:
         if password:
             yield password
             yield unquote(password)
+
+
+def _all_written(secrets: Iterable[str]) -> frozenset[str]:
+    return frozenset(form for secret in secrets for form in _written(secret))
 
 
 def _written(secret: str) -> Iterator[str]:

@@ -19,10 +19,8 @@ import structlog
 from mitmproxy import contentviews, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
-from mitmproxy.proxy import commands, layer, layers
+from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
-from mitmproxy.proxy.layers.tls import parse_client_hello
-from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from qwen_bridge.bridge.bridge import Bridge
@@ -39,8 +37,10 @@ from qwen_bridge.proxy.door import Door
 from qwen_bridge.proxy.ending import Ending
 from qwen_bridge.proxy.guard import Guard, crash, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
+from qwen_bridge.proxy.learning import Learner
 from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.options import PREFIX, add_options, read_options
+from qwen_bridge.proxy.passage import Refuse, pass_by
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.proxy.sockets import Sockets
 from qwen_bridge.proxy.turn import Turn
@@ -65,6 +65,7 @@ class BridgeAddon:
         self._sockets = Sockets()
         self._bridge: Bridge | None = None
         self._desk: Desk | None = None
+        self._learner: Learner | None = None
         self._retired: set[Bridge] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._ending = Ending(self._turns, self._close_all)
@@ -121,7 +122,7 @@ class BridgeAddon:
         except Exception:
             # Without our layer the request would be nobody's; a connection that stays silent is the safe failure.
             log.exception("no layer could be chosen; the connection is closed")
-            nextlayer.layer = _Refuse(nextlayer.context)
+            nextlayer.layer = Refuse(nextlayer.context)
 
     @fail_closed
     def server_connect(self, data: ServerConnectionHookData) -> None:
@@ -144,6 +145,12 @@ class BridgeAddon:
             flow.request.stream = False
         elif flow.id not in self._turns:
             self._refuse_passage(flow)
+            if flow.response is None and self._learner is not None:
+                self._learner.requestheaders(flow)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.id not in self._turns and self._learner is not None:
+            self._learner.responseheaders(flow)
 
     @fail_closed
     def request(self, flow: http.HTTPFlow) -> None:
@@ -168,12 +175,16 @@ class BridgeAddon:
 
     @fail_closed
     def response(self, flow: http.HTTPFlow) -> None:
+        if self._learner is not None:
+            self._learner.response(flow)
         self._over(flow)
 
     @fail_closed
     def error(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._turns:
             self._turns[flow.id].left()
+        elif self._learner is not None:
+            self._learner.error(flow)
         self._over(flow)
 
     # -- inside -----------------------------------------------------------------------------------------------------
@@ -183,17 +194,8 @@ class BridgeAddon:
         desk = self._desk
         if desk is None:
             raise exceptions.AddonHalt
-        inside_tunnel = context.server.address is not None and not isinstance(context.client.proxy_mode, ReverseMode)
-        if nextlayer.layer is None and inside_tunnel:
-            names = _names(nextlayer)
-            if names is None:
-                raise exceptions.AddonHalt  # nobody decides; all are asked again when there is more of the hello
-            if desk.guard.tunnels(names):
-                if desk.network.passage_refusal(context.client):
-                    nextlayer.layer = _Refuse(context)
-                    return
-                nextlayer.layer = layers.TCPLayer(context, ignore=not ctx.options.show_ignored_hosts)
-                return
+        if pass_by(nextlayer, desk.guard.tunnels, desk.network.may_pass):
+            return
         ctx.master.addons.get("nextlayer").next_layer(nextlayer)
         for made in context.layers:
             if type(made) is HttpLayer:
@@ -249,13 +251,15 @@ class BridgeAddon:
     def _rebuild(self, settings: Settings) -> None:
         for caution in cautions(settings):
             log.warning(caution)
-        bridge = Bridge.from_settings(settings, _tls(ctx.options))
+        tls = _tls(ctx.options)
+        bridge = Bridge.from_settings(settings, tls)
         bridge.meter(self._metrics)
         if self._bridge is not None:
             self._retired.add(self._bridge)
         self._bridge = bridge
         tick = min(1.0, settings.keepalive / 4, settings.first_byte_timeout / 4, settings.idle_timeout / 4)
         network = Network(settings, lambda: bool(ctx.options.proxyauth))
+        self._learner = Learner(settings, network.may_pass, verified=tls is not False)
         control = Control(settings, self._metrics, self._journal, self._turns)
         border = (Guard(settings), Door.of(settings), network)
         self._ending.patience = settings.drain
@@ -285,28 +289,6 @@ class BridgeAddon:
         task = asyncio.get_running_loop().create_task(bridge.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-class _Refuse(layer.Layer):
-    """Closes the client's connection at the first event."""
-
-    def _handle_event(self, _event: Any) -> layer.CommandGenerator[None]:
-        yield commands.CloseConnection(self.context.client)
-
-
-def _names(nextlayer: layer.NextLayer) -> tuple[str | None, ...] | None:
-    """What a client calls the server it tunnels to: the address, and the name in its TLS hello; None while that is
-    incomplete. A client that resolves names itself, as many do behind SOCKS, says OpenAI's name only there.
-    """
-    context, data = nextlayer.context, nextlayer.data_client()
-    sni = context.client.sni
-    if data[:1] == b"\x16":  # a TLS handshake record
-        with contextlib.suppress(ValueError):  # it was none after all
-            hello = parse_client_hello(data)
-            if hello is None:
-                return None
-            sni = hello.sni
-    return (context.server.address[0] if context.server.address else None, sni)
 
 
 def _tls(options: Any) -> ssl.SSLContext | bool:

@@ -34,6 +34,7 @@ class Guard:
     def __init__(self, settings: Settings) -> None:
         self._openai = frozenset(settings.openai_hosts)
         self._qwen = settings.upstream_host
+        self._decrypted = self._openai | ({settings.upstream_host} if settings.learns else set())
         self.upstream = settings.upstream
         self.address = (settings.upstream_host, settings.upstream_port)
         self.tls = settings.upstream_tls
@@ -79,9 +80,17 @@ class Guard:
         return not self._any_openai(names)
 
     def tunnels(self, names: Iterable[str | None]) -> bool:
-        """Whether a connection to these names is none of ours and passes undecrypted."""
+        """Whether a connection to these names is none of ours and passes undecrypted.
+
+        Qwen's site is read where the browser's session is learned from it; there is no other reason to.
+        """
         known = [_plain(name) for name in names if name]
-        return bool(known) and not any(name in self._openai or name == self._qwen for name in known)
+        return bool(known) and not any(name in self._decrypted for name in known)
+
+    def is_not_qwen(self, names: Iterable[str | None]) -> bool:
+        """Whether these names are all those of others than Qwen's site."""
+        known = [_plain(name) for name in names if name]
+        return bool(known) and self._qwen not in known
 
     def _any_openai(self, names: Iterable[str | None]) -> bool:
         return any(_plain(name) in self._openai for name in names if name)

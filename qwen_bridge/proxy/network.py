@@ -60,6 +60,10 @@ class Network:
             "mitmproxy's option `proxyauth`."
         )
 
+    def may_pass(self, client: Client) -> bool:
+        """Whether a client may use the proxy for other hosts than those that the bridge answers for."""
+        return self.passage_refusal(client) is None
+
     def leads_astray(self, data: ServerConnectionHookData) -> bool:
         """Whether a connection, about to be opened, takes another machine past the bridge: the last barrier."""
         if isinstance(data.client.proxy_mode, UpstreamMode):

@@ -25,13 +25,28 @@ _FRAMING = frozenset(
 )
 _ACCOUNT_CLAIMS = ("id", "sub", "user_id")
 
+_NOT_SEEN = (
+    "The bridge knows no Qwen session yet. Open https://chat.qwen.ai in a browser that uses the bridge as its proxy "
+    "and trusts its certificate, sign in, and send a message there: the bridge learns the session from that. It can "
+    "also be given by hand: QWEN_COOKIES (or QWEN_TOKEN), QWEN_BX_UMIDTOKEN and QWEN_USER_AGENT, as the README says."
+)
+_NOT_ASKED = (
+    "The bridge has seen that you are signed in at Qwen, but no message of yours; only that carries the rest of the "
+    "session (bx-umidtoken). Send one at https://chat.qwen.ai in the browser that uses the bridge as its proxy."
+)
+_OVER = (
+    "The Qwen session has expired. Open https://chat.qwen.ai in the browser that uses the bridge as its proxy, sign in "
+    "again, and send a message there: the bridge then goes on by itself."
+)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """One Qwen session, as the browser holds it. An empty string means "not given".
 
     `token` is the JWT of the cookie `token`; it may stand in `cookies` (a whole Cookie header) instead. `extra` are
-    further request headers of the browser, names in any case.
+    further request headers of the browser, names in any case. `learned`: they come, or are to come, from the browser's
+    own traffic. `check` changes when a person has passed the firewall's check since.
     """
 
     token: str
@@ -39,6 +54,8 @@ class Credentials:
     bx_umidtoken: str
     user_agent: str
     extra: tuple[tuple[str, str], ...] = ()
+    learned: bool = False
+    check: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials(account={self.account!r}, missing={self.missing()!r})"
@@ -46,7 +63,7 @@ class Credentials:
     @property
     def session(self) -> str:
         """The JWT in use: `token`, or else the cookie of that name; `""` without either."""
-        return _clean(self.token) or dict(_pairs(self.cookies)).get("token", "")
+        return _clean(self.token) or dict(cookie_pairs(self.cookies)).get("token", "")
 
     @property
     def account(self) -> str:
@@ -63,9 +80,14 @@ class Credentials:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with any of the values: what was said of a session holds for these alone."""
-        values = "\0".join((self.token, self.cookies, self.bx_umidtoken, self.user_agent, *map(":".join, self.extra)))
-        return hashlib.sha256(values.encode("utf-8", "replace")).hexdigest()[:16]
+        """Sixteen hex digits for what Qwen says of a session: they change when the session is to be tried anew.
+
+        With any of the values, where a person gave them. Those of a learned session change all the time, some with
+        each answer of Qwen's, and that ends no captcha: there the account, the browser and its last passed check count.
+        """
+        if self.learned:
+            return _digest(self.account, self.user_agent, self.check)
+        return _digest(self.token, self.cookies, self.bx_umidtoken, self.user_agent, *map(":".join, self.extra))
 
     @property
     def expires_at(self) -> float | None:
@@ -76,11 +98,16 @@ class Credentials:
     def cookie_header(self) -> str:
         """Value of `Cookie`: the cookies in their order, and exactly one `token`, the one given by itself if any."""
         session = self.session
-        pairs = [(name, session if name == "token" else value) for name, value in _pairs(self.cookies)]
+        pairs = [(name, session if name == "token" else value) for name, value in cookie_pairs(self.cookies)]
         unique = dict(pairs)
         if session:
             unique.setdefault("token", session)
         return "; ".join(f"{name}={value}" for name, value in unique.items())
+
+    def secrets(self) -> Sequence[str]:
+        """What nobody else may read, value by value."""
+        signed = [value for name, value in self.extra if name.lower() == "bx-ua"]
+        return [self.token, self.bx_umidtoken, *signed, *(value for _, value in cookie_pairs(self.cookies))]
 
     def missing(self) -> list[str]:
         """The environment names of what is not there; empty when the session is complete."""
@@ -97,6 +124,8 @@ class Credentials:
         Raises `MissingCredentials`, which names every way to set each missing value, or `ExpiredCredentials`.
         """
         missing = self.missing()
+        if missing and self.learned:
+            raise MissingCredentials(_NOT_SEEN if not self.session else _NOT_ASKED)
         if missing:
             ways = "; ".join(_ways(name) for name in missing)
             raise MissingCredentials(
@@ -106,8 +135,10 @@ class Credentials:
         end = self.expires_at
         if end is not None and end <= now:
             raise ExpiredCredentials(
-                "The Qwen session has expired. Sign in at https://chat.qwen.ai and give the bridge the new cookies: "
-                f"set {_ways('QWEN_TOKEN or QWEN_COOKIES')}."
+                _OVER
+                if self.learned
+                else "The Qwen session has expired. Sign in at https://chat.qwen.ai and give the bridge the new "
+                f"cookies: set {_ways('QWEN_TOKEN or QWEN_COOKIES')}."
             )
 
 
@@ -152,7 +183,7 @@ def _ways(name: str) -> str:
     return f"{name} in the environment, {options} for mitmproxy, or {keys} in config.toml"
 
 
-def _pairs(cookies: str) -> Sequence[tuple[str, str]]:
+def cookie_pairs(cookies: str) -> Sequence[tuple[str, str]]:
     """A Cookie header as pairs. Line ends, which a paste brings in, separate like semicolons; no value can hold one."""
     cookies = re.sub(r"\A\s*cookie:", "", cookies, flags=re.IGNORECASE)
     pairs = (part.partition("=") for part in re.split(r"[;\r\n]", cookies))
@@ -169,6 +200,10 @@ def _claims(token: str) -> dict[str, Any]:
     except (ValueError, Base64Error):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _digest(*values: str) -> str:
+    return hashlib.sha256("\0".join(values).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _is_id(value: object) -> bool:

@@ -24,6 +24,7 @@ from qwen_bridge.errors import (
     TooManyStreams,
     UnknownModel,
 )
+from qwen_bridge.qwen import renewal
 from qwen_bridge.qwen.refusal import LONGEST_WAIT, Refusal
 
 TOKENS_BACK = 60.0
@@ -33,9 +34,7 @@ TOKENS_BACK = 60.0
 def challenge(_: Refusal) -> BridgeError:
     """The firewall wants a person."""
     return ChallengeRequired(
-        "Qwen's web firewall asks for a check that only a person can pass. Open https://chat.qwen.ai in the "
-        "browser that the cookies come from, pass the check, give the bridge the new cookies if they changed, and wait "
-        "15 to 30 minutes. Do not retry: each retry prolongs it. "
+        f"Qwen's web firewall asks for a check that only a person can pass. {renewal.CHECK} "
         "If it happens with long conversations only, the message was too large for the firewall."
     )
 
@@ -46,8 +45,8 @@ def quota(refusal: Refusal) -> BridgeError:
     when = "later" if wait is None else f"in about {max(1, round(wait / 3600))} h"
     return QuotaExceeded(
         f"Qwen says that this account has used up its quota. Try again {when}, or use another account. Qwen says the "
-        f"same when the session is missing or has expired: if you have hardly used it today, sign in at "
-        f"https://chat.qwen.ai and give the bridge the new cookies.{refusal.quote}",
+        f"same when the session is missing or has expired: if you have hardly used it today, "
+        f"{renewal.SIGN_IN}{refusal.quote}",
         retry_after=wait,
     )
 
@@ -90,10 +89,7 @@ def pending(refusal: Refusal) -> BridgeError:
 
 def signed_out(refusal: Refusal) -> BridgeError:
     """The session is not accepted."""
-    return ExpiredCredentials(
-        f"Qwen does not accept the session. Sign in at https://chat.qwen.ai and give the bridge the new cookies "
-        f"(QWEN_COOKIES or QWEN_TOKEN); retrying with the old ones is of no use.{refusal.quote}"
-    )
+    return ExpiredCredentials(f"Qwen does not accept the session. {renewal.NEW_SESSION}{refusal.quote}")
 
 
 def rejected(refusal: Refusal) -> BridgeError:

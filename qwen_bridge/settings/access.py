@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from qwen_bridge.settings.values import HeaderLine, SecretLine
+from qwen_bridge.settings.values import AccountDigest, HeaderLine, SecretLine
 
 SHORTEST_KEY = 16
 """Characters. A shorter key can be tried out over a network."""
@@ -32,6 +32,7 @@ class Profile(BaseModel):
     cookies: SecretLine = Field(None)
     bx_umidtoken: SecretLine = Field(None)
     user_agent: HeaderLine = Field(None)
+    account: AccountDigest = Field(None)
 
 
 def digest_of(key: str) -> str:

@@ -29,6 +29,7 @@ from qwen_bridge.settings.egress import Egress, ProxyAddress, egress_of
 from qwen_bridge.settings.values import (
     LOOPBACK,
     OFF,
+    AccountDigest,
     Aliases,
     Folder,
     HeaderLine,
@@ -69,8 +70,7 @@ class Settings(BaseSettings):
         "`socks5://HOST:PORT`, with `USER:PASSWORD@` before the host where it asks for them.",
     )
     openai_hosts: HostNames = Field(
-        ("api.openai.com",),
-        description="Hosts whose traffic is answered by the bridge when a client comes through the proxy.",
+        ("api.openai.com",), description="Hosts for which the bridge answers when a client comes through the proxy."
     )
     hosts: HostNames = Field(
         (),
@@ -84,17 +84,27 @@ class Settings(BaseSettings):
     )
     status_page: Literal["local", "open", "off"] = Field(
         "local",
-        description="Who may see the bridge's own pages, the status and the counters: this machine, everybody who "
-        "reaches its port, or nobody. They hold no secrets and no text.",
+        description="Who may see the bridge's own pages (status and counters; no secrets, no text): this machine, "
+        "everybody, or nobody.",
     )
     token: SecretLine = Field(None, description="The `token` cookie of your Qwen session.")
     cookies: SecretLine = Field(None, description="The whole Cookie header of your Qwen session; best copied whole.")
     bx_umidtoken: SecretLine = Field(None, description="The `bx-umidtoken` request header of your browser.")
     user_agent: HeaderLine = Field(None, description="The User-Agent of the browser that the cookies come from.")
+    learn: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Learn the Qwen session from your browser, when it opens Qwen's site through this proxy; `auto`: "
+        "as long as `token` and `cookies` are not set. Else Qwen's site passes undecrypted.",
+    )
+    account: AccountDigest = Field(
+        None,
+        description="The account whose learned session is used (`qwen-bridge sessions` shows it). If not set: that of "
+        "`token` or `cookies`, or else the one learned first.",
+    )
     profiles: Profiles = Field(
         None,
         description="More Qwen sessions, as tables `[profiles.NAME]` with `token`, `cookies`, `bx_umidtoken` and "
-        "`user_agent`.",
+        "`user_agent`, or with the `account` of a learned one.",
     )
     client_keys: ClientKeys = Field(
         None,
@@ -161,9 +171,7 @@ class Settings(BaseSettings):
         30 * 86_400, ge=60, description="A conversation that was not used for so long is forgotten (30 days)."
     )
     max_anchors: int = Field(
-        100_000,
-        ge=100,
-        description="Answers to remember at most; the chats not used for longest go first.",
+        100_000, ge=100, description="Answers to remember at most; the chats not used for longest go first."
     )
     delete_chats: Literal["never", "side", "expired"] = Field(
         "never",
@@ -215,8 +223,7 @@ class Settings(BaseSettings):
     cache_ttl: float = Field(
         0.0,
         ge=0,
-        description="How long an answer is kept in memory for the same request, if that begins a conversation; 0 for "
-        "not at all.",
+        description="How long an answer is kept in memory for a request that begins a conversation; 0 for never.",
     )
     cache_entries: int = Field(256, ge=1, description="Answers kept so at most.")
     cache_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Memory that they may take.")
@@ -254,19 +261,11 @@ class Settings(BaseSettings):
             raise SettingsError(f"{path} cannot be read: {error}") from None
 
     @model_validator(mode="after")
-    def _upstream_is_not_openai(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.upstream_host in self.openai_hosts:
             raise ValueError("upstream and openai_hosts name the same host: nothing would ever reach Qwen")
-        return self
-
-    @model_validator(mode="after")
-    def _redis_has_an_address(self) -> Self:
         if self.store == "redis" and self.redis_url is None:
             raise ValueError("redis_url: must be set for store = redis, like redis://127.0.0.1:6379/0")
-        return self
-
-    @model_validator(mode="after")
-    def _clients_are_consistent(self) -> Self:
         if wrong := contradiction(self.client_keys, self.client_profiles, self.profiles):
             raise ValueError(wrong)
         return self
@@ -275,6 +274,11 @@ class Settings(BaseSettings):
     def serves_network(self) -> bool:
         """Whether other machines may use the bridge."""
         return bool(self.client_keys) or self.open_to_network
+
+    @property
+    def learns(self) -> bool:
+        """Whether sessions are learned from the user's browser, and learned ones used."""
+        return self.learn == "on" or (self.learn == "auto" and self.token is None and self.cookies is None)
 
     @property
     def pause(self) -> float:

@@ -94,6 +94,12 @@ def _safe_upstream(value: str) -> str:
     return f"{parts.scheme}://{host}" if port is None else f"{parts.scheme}://{host}:{port}"
 
 
+def _account(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[0-9a-f]{8,16}", value):
+        raise ValueError("must be 8 to 16 digits (0-9, a-f), as `qwen-bridge sessions` shows them")
+    return value
+
+
 def _redis_address(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("must be an address like redis://:PASSWORD@HOST:6379/0, rediss://… or unix://…")
@@ -125,6 +131,9 @@ HeaderLine = Annotated[str | None, BeforeValidator(one_header_line)]
 
 SecretLine = Annotated[SecretStr | None, BeforeValidator(one_header_line)]
 """A `HeaderLine` that is shown to nobody."""
+
+AccountDigest = Annotated[str | None, BeforeValidator(one_header_line), AfterValidator(_account)]
+"""The beginning of an account's digest, as the status page and `qwen-bridge sessions` show it."""
 
 RedisAddress = Annotated[SecretStr | None, BeforeValidator(one_header_line), AfterValidator(_redis_address)]
 """The URL of a Redis, secret because a password may stand in it."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from qwen_bridge.bridge import admission, conversations
 from qwen_bridge.bridge.bridge import Bridge, Call
 from qwen_bridge.errors import (
     BridgeError,
+    ChallengeRequired,
     ContextTooLong,
     ExpiredCredentials,
     InvalidRequest,
@@ -27,8 +29,12 @@ from qwen_bridge.errors import (
 from qwen_bridge.exchange.effects import Ask, Commit, Forget
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.ports import Anchor, StoreUnavailable
+from qwen_bridge.qwen.credentials import Credentials
+from qwen_bridge.qwen.learning import LearnedSession
 from qwen_bridge.simulator.server import Simulator
+from qwen_bridge.simulator.world import Settings as World
 from qwen_bridge.store.memory import MemoryStore
+from qwen_bridge.store.sessions import Known, SessionFile
 from qwen_bridge.store.sqlite import SQLiteStore
 from qwen_bridge.upstream.client import QwenClient
 from tests.conformance.invariants import check_model, check_models, check_stream
@@ -502,3 +508,57 @@ async def test_request_ids_are_new_and_plain() -> None:
     async with bridge_to("http://127.0.0.1:1") as bridge:
         assert bridge.request_id() != bridge.request_id()
         assert re.fullmatch(r"req_[A-Za-z0-9]{24}", bridge.request_id())
+
+
+LEARNS = {"token": None, "bx_umidtoken": None, "user_agent": None}
+
+
+def learned(answered: float, cookie: str = "a") -> LearnedSession:
+    """A session of the browser's, whose last question Qwen answered then."""
+    cookies = f"acw_tc={cookie}; token=sim-token"
+    return LearnedSession(Credentials("", cookies, "sim-umid", "Mozilla/5.0", learned=True), 1.0, 1.0, answered)
+
+
+async def test_a_bridge_that_learns_sends_nobody_for_cookies(tmp_path: Path) -> None:
+    """What is to be done about a captcha is told in the words for the browser, also where there is no turn yet."""
+    punishing = World(umid="another")
+    async with (
+        Simulator(settings=punishing) as simulator,
+        bridge_to(simulator.url, state=str(tmp_path), **LEARNS) as bridge,
+    ):
+        SessionFile(tmp_path, simulator.url).change(lambda known: known.with_session(learned(1.0)))
+        with pytest.raises(ChallengeRequired) as caught:
+            await bridge.open(Call("GET", "/v1/models", {}, b""), "req_1")
+        assert "uses the bridge as its proxy" in caught.value.message
+
+
+async def test_the_browser_that_was_answered_ends_the_rest(tmp_path: Path) -> None:
+    """Cookies that rotate do not; an answer of Qwen's to a question in the browser does, at once."""
+    async with Simulator() as simulator, bridge_to(simulator.url, state=str(tmp_path), **LEARNS) as bridge:
+        file = SessionFile(tmp_path, simulator.url)
+        simulator.script([{"fault": "waf_json_punish"}])
+        editor = Editor(bridge, simulator.url)
+        editor.history = said("count to 3")
+        for cookie in ("a", "b"):
+            session = learned(1.0, cookie)
+            file.change(lambda known, session=session: known.with_session(session))  # type: ignore[misc]
+            told = await editor.post()
+            assert (told.status, told.json["error"]["code"]) == (403, "qwen_challenge")
+            assert "uses the bridge as its proxy" in told.json["error"]["message"]
+        assert simulator.ledger.to_json()["turns"] == []
+        file.change(lambda known: known.with_session(learned(2.0, "b")))
+        assert (await editor.post()).status == 200
+
+
+async def test_a_request_that_waited_does_not_go_on_with_another_account(tmp_path: Path) -> None:
+    """Its conversation belongs to the account that it began with."""
+    async with Simulator() as simulator, bridge_to(simulator.url, state=str(tmp_path), **LEARNS) as bridge:
+        file = SessionFile(tmp_path, simulator.url)
+        file.change(lambda known: known.with_session(learned(1.0)))
+        exchange = await bridge.open(post({"model": "gpt-4o", "messages": said("Hi")}), "req_1")
+        assert isinstance(exchange, Exchange)
+        other = replace(learned(1.0), credentials=replace(learned(1.0).credentials, cookies="token=other"))
+        file.change(lambda _: Known().with_session(other))
+        with pytest.raises(MissingCredentials, match="another Qwen account"):
+            await bridge.ask(exchange)
+        bridge.release(exchange)

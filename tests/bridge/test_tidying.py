@@ -61,7 +61,7 @@ async def test_chats_of_another_account_are_left_alone() -> None:
     """Several bridges may share a store; each deletes what its own session can."""
     async with Simulator() as simulator:
         client = QwenClient(simulator.url, FixedClock(), CountedIds(), False)
-        tidier = Tidier(client, CREDENTIALS)
+        tidier = Tidier(client, lambda: CREDENTIALS)
         made = [await client.open_chat(CREDENTIALS, "qwen3-max", "x") for _ in range(2)]
         accounts = (CREDENTIALS.account, "another")
         await tidier.bury([ChatSummary(i, "m", a, 2, 1, 0.0) for i, a in zip(made, accounts, strict=True)])
@@ -90,7 +90,7 @@ async def test_what_is_written_in_a_chat_is_stopped_unless_the_chat_is_taken(tak
 async def test_what_cannot_be_cleared_away_is_left() -> None:
     """Qwen cannot be reached: nobody hears of it, and closing waits until it is over."""
     client = QwenClient(f"http://127.0.0.1:{free_port()}", FixedClock(), CountedIds(), False)
-    tidier = Tidier(client, CREDENTIALS)
+    tidier = Tidier(client, lambda: CREDENTIALS)
     tidier.stop(Stop("chat", "response"), lambda: False)
     tidier.delete("chat")
     await tidier.bury([ChatSummary("chat", "m", CREDENTIALS.account, 2, 1, 0.0)])

@@ -33,7 +33,8 @@ SESSION = {"token": "sim-token", "bx_umidtoken": "sim-umid", "user_agent": "Mozi
 
 
 def settings(upstream: str, **chosen: Any) -> Settings:
-    return Settings.load({"upstream": upstream, **SESSION, **chosen})
+    # Nobody's own learned sessions: the folder is made by whoever learns.
+    return Settings.load({"upstream": upstream, "state": "no-such-folder", **SESSION, **chosen})
 
 
 @contextlib.asynccontextmanager

@@ -184,15 +184,22 @@ def hello(name: str) -> bytes:
         ("192.0.2.1", "example.com", True),
         (OPENAI, OPENAI, False),
         ("192.0.2.1", OPENAI, False),
-        ("chat.qwen.ai", "chat.qwen.ai", False),
     ],
 )
 async def test_a_tunnel_is_judged_by_address_and_name(host: str, name: str, passes: bool, tmp_path: Path) -> None:
-    """Strangers' TLS passes undecrypted; OpenAI's and Qwen's is left to mitmproxy to open."""
+    """Strangers' TLS passes undecrypted; OpenAI's is left to mitmproxy to open."""
     async with placed(tmp_path, upstream="https://chat.qwen.ai") as (addon, tctx):
         decided = tunnel(addon, tctx.options, host, hello(name)).layer
         assert isinstance(decided, layers.TCPLayer) is passes
         assert decided is not None
+
+
+@pytest.mark.parametrize("learn", ["auto", "on", "off"])
+async def test_qwens_site_is_opened_only_to_learn_from_it(learn: str, tmp_path: Path) -> None:
+    """A session is set here, so `auto` has nothing to learn, and the site passes undecrypted."""
+    async with placed(tmp_path, upstream="https://chat.qwen.ai", learn=learn) as (addon, tctx):
+        decided = tunnel(addon, tctx.options, "chat.qwen.ai", hello("chat.qwen.ai")).layer
+        assert isinstance(decided, layers.TCPLayer) is (learn != "on")
 
 
 @pytest.mark.parametrize("length", [1, 3, 100])
