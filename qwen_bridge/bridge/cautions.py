@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qwen_bridge.bridge.clients import sessions
-from qwen_bridge.settings.settings import Settings, config_path
+from qwen_bridge.settings.file import config_path
+from qwen_bridge.settings.settings import Settings
 
 SECRETS = ("token", "cookies", "bx_umidtoken", "profiles", "redis_url", "upstream_proxy", "client_keys")
 """Settings that nobody else should read."""

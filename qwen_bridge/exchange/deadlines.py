@@ -16,7 +16,8 @@ class Terms:
 
     The silences are in seconds: Qwen's before its answer and within it, and ours to the client; `total` is for the
     whole request with its waits. `jitter` gives a number from 0 to 1 that spreads the waits of many clients. `unread`
-    is how long a client may take nothing of what waits for it. `learning`: the session is learned from the user's browser, so nobody is told to copy cookies.
+    is how long a client may take nothing of what waits for it. `learning`: the session is learned from the user's
+    browser, so nobody is told to copy cookies.
     """
 
     policy: RecoveryPolicy

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from platformdirs import user_config_path, user_data_path
+from platformdirs import user_data_path
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from qwen_bridge.settings.access import ClientKeys, ClientProfiles, Profiles, contradiction
 from qwen_bridge.settings.egress import Egress, ProxyAddress, egress_of
+from qwen_bridge.settings.file import ENVIRONMENT, config_path
 from qwen_bridge.settings.values import (
     LOOPBACK,
     OFF,
@@ -44,9 +45,6 @@ from qwen_bridge.settings.values import (
     WebOrigins,
     sentence,
 )
-
-ENVIRONMENT = "QWEN_"
-"""Prefix of the environment variables; the rest is the field's name in capitals."""
 
 
 class SettingsError(ValueError):
@@ -313,9 +311,3 @@ class Settings(BaseSettings):
     @property
     def upstream_tls(self) -> bool:
         return self.upstream.startswith("https:")
-
-
-def config_path() -> Path:
-    """The TOML file that `Settings.load` reads, whether it exists or not."""
-    named = os.environ.get(ENVIRONMENT + "CONFIG")
-    return Path(named).expanduser() if named else user_config_path("qwen-bridge") / "config.toml"

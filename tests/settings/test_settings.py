@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from qwen_bridge.settings.settings import Settings, SettingsError, config_path
+from qwen_bridge.settings.file import config_path
+from qwen_bridge.settings.settings import Settings, SettingsError
 
 SECRET = "s3cr3t-value"
 
