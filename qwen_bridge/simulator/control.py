@@ -3,7 +3,8 @@
 =================================  ==================================================================================
 POST /_simulator/script            `{"answers": [ … ]}` (`script.py`) → `{"queued": n}`; 400 names what is unknown
 GET /_simulator/ledger             `{"turns": [ … ], "refused": [ … ]}` (`ledger.py`)
-POST /_simulator/reset             forget chats, files, script and ledger
+POST /_simulator/reset             forget chats, files, script, ledger and who signed in
+POST /_simulator/punish            `{"account": name}`: the firewall wants a check from it, until it is passed
 GET /_simulator/faults             the names of all faults; with `?describe=1` an object name → description
 GET /_simulator/chats              every chat with its tree
 =================================  ==================================================================================
@@ -29,6 +30,8 @@ def control(world: World, request: Request) -> Reply:
         case "POST", "reset":
             world.reset()
             return _plain({"reset": True})
+        case "POST", "punish":
+            return _punish(world, request)
         case "GET", "faults":
             described = {name: fault.says for name, fault in FAULTS.items()}
             return _plain(described if "describe" in request.query else list(described))
@@ -48,3 +51,13 @@ def _script(world: World, request: Request) -> Reply:
         return _plain({"error": str(error)}, 400)
     except ValueError:
         return _plain({"error": "the script is not JSON"}, 400)
+
+
+def _punish(world: World, request: Request) -> Reply:
+    try:
+        account = request.json()["account"]
+    except (ValueError, KeyError, TypeError):
+        return _plain({"error": "no account is named"}, 400)
+    world.punished.add(str(account))
+    world.passed.clear()
+    return _plain({"punished": sorted(world.punished)})

@@ -15,6 +15,7 @@ from qwen_bridge.simulator.catalog import MODELS, always_thinks, chat_types
 from qwen_bridge.simulator.local_tools import read_declared
 from qwen_bridge.simulator.refusals import Refused
 from qwen_bridge.simulator.requests import Request
+from qwen_bridge.simulator.site import account_of, punished
 from qwen_bridge.simulator.tree import Attachment, Chat
 from qwen_bridge.simulator.world import World
 
@@ -74,9 +75,12 @@ def identify(world: World, request: Request) -> str:
     token = request.cookie("token")
     if token is None:
         raise Refused("waf_html_aliyun", "no cookie token")
-    if token not in settings.accounts:
+    account = account_of(world, token)
+    if account is None:
         raise Refused("unauthorized", "an unknown token")
-    return settings.accounts[token]
+    if punished(world, request, account):
+        raise Refused("waf_json_punish", "the check is not passed")
+    return account
 
 
 def read_object(request: Request) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
-from qwen_bridge.simulator import completions, control, endpoints, strikes
+from qwen_bridge.simulator import completions, control, endpoints, site, strikes
 from qwen_bridge.simulator.certificate import make_certificate
 from qwen_bridge.simulator.completions import Outcome
 from qwen_bridge.simulator.connection import Connection
@@ -141,6 +141,8 @@ class Simulator:
             return control.control(self.world, request)
         if request.method == "POST" and path == strikes.COMPLETIONS:
             return completions.complete(self.world, request)
+        if (page := site.answer(self.world, request)) is not None:
+            return page
         if path.startswith("/api/"):
             return strikes.strike(self.world, request) or endpoints.answer(self.world, request)
         if request.method == "PUT":

@@ -42,7 +42,20 @@ class Settings:
 class World:
     """Chats, files, script, ledger and the answers being given."""
 
-    __slots__ = ("_script", "base_url", "chats", "clock", "ids", "ledger", "running", "settings", "uploads")
+    __slots__ = (
+        "_script",
+        "base_url",
+        "chats",
+        "clock",
+        "ids",
+        "ledger",
+        "passed",
+        "punished",
+        "running",
+        "settings",
+        "signed_in",
+        "uploads",
+    )
 
     def __init__(self, settings: Settings, clock: Clock, base_url: str = "http://127.0.0.1") -> None:
         self.settings = settings
@@ -52,6 +65,12 @@ class World:
         self.chats = Chats()
         self.uploads = Uploads()
         self.ledger = Ledger()
+        self.signed_in: dict[str, str] = {}
+        """Token → account, of those who signed in on the page."""
+        self.punished: set[str] = set()
+        """Accounts of which the firewall wants a check."""
+        self.passed: set[str] = set()
+        """Values of the cookie that says that one was passed."""
         self.running: dict[str, tuple[str, Generation]] = {}
         self._script: dict[Target, deque[Entry]] = {"completions": deque(), "chats/new": deque()}
 
@@ -102,6 +121,8 @@ class World:
         """Forget everything but the count of ids: what a client remembers must not come to mean another chat."""
         self.stop(list(self.running))
         self.running.clear()
+        for known in (self.signed_in, self.punished, self.passed):
+            known.clear()
         for script in self._script.values():
             script.clear()
         self.chats.clear()

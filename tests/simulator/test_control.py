@@ -53,3 +53,12 @@ def test_a_reset_forgets() -> None:
 def test_an_unknown_control_is_404() -> None:
     """A mistyped path says so."""
     assert ask(world(), "GET", "script")[0] == 404
+
+
+def test_an_account_can_be_punished() -> None:
+    """Until it passes the check; what it passed before counts no more."""
+    here = world()
+    here.passed.add("old")
+    assert ask(here, "POST", "punish", {"account": "anna"}) == (200, {"punished": ["anna"]})
+    assert here.passed == set()
+    assert ask(here, "POST", "punish", {})[0] == 400
