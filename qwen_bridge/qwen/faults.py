@@ -18,7 +18,7 @@ from qwen_bridge.errors import BridgeError
 from qwen_bridge.qwen import verdicts
 from qwen_bridge.qwen.refusal import Refusal, read_answer, read_frame
 
-_PAGE_REFUSALS = frozenset({200, 301, 302, 303, 307, 308, 403, 405})
+_FORBIDDEN = frozenset({403, 405})
 _SIGNED_OUT_CODES = frozenset({"unauthorized", "invalidtoken", "tokenexpired", "invalidapikey", "forbidden"})
 _QUOTA_CODES = frozenset({"ratelimited", "quotalimited", "exceedlimit", "quotaexhausted", "insufficientquota"})
 _PARALLEL_CODES = frozenset({"parallellimited", "toomanyrequests"})
@@ -78,10 +78,16 @@ FAULTS: tuple[Fault, ...] = (
         verdicts.challenge,
     ),
     Fault(
-        "page",
-        "a web page with status 200, 3xx, 403 or 405",
-        lambda r: r.page and r.status in _PAGE_REFUSALS,
+        "blocked",
+        "a web page with status 403 or 405, the firewall's own for a request that it forbids",
+        lambda r: r.page and r.status in _FORBIDDEN,
         verdicts.challenge,
+    ),
+    Fault(
+        "page",
+        "a web page with status 2xx or 3xx and no mark of the firewall: a gateway's, or the network's own",
+        lambda r: r.page and r.status < 400,
+        verdicts.page,
     ),
     Fault("too large", "status 413", lambda r: r.status == 413, verdicts.large),
     Fault(

@@ -155,6 +155,14 @@ def unreadable(refusal: Refusal) -> BridgeError:
     )
 
 
+def page(refusal: Refusal) -> BridgeError:
+    """A page for people, and not the firewall's."""
+    return AnswerUnreadable(
+        f"Where Qwen's answer should be came a web page (status {refusal.status}): of a gateway, of maintenance, or "
+        f"of a network that wants you to sign in. Open https://chat.qwen.ai in a browser to see it, and ask again."
+    )
+
+
 def server(refusal: Refusal) -> BridgeError:
     """Qwen's servers failed."""
     return QwenRefused(

@@ -213,6 +213,7 @@ _ROWS: tuple[Refusal, ...] = (
     ),
     *(_gateway(*page) for page in _GATEWAY_PAGES),
     Refusal(name="http_403", says="no, and no reason", status=403, body=_compact({"detail": "Forbidden"})),
+    Refusal(name="http_403_page", says="a web page that forbids", status=403, content_type=_HTML, body=_PAGE),
     Refusal(name="http_404", says="not here, and no reason", status=404, body=_compact({"detail": "Not Found"})),
     Refusal(name="http_200_empty", says="nothing at all", content_type=_BYTES, body=""),
     Refusal(name="http_200_text", says="words that are no protocol", content_type="text/plain", body="Hello?"),

@@ -40,6 +40,7 @@ _OPENED = 'data: {"response.created": {"chat_id": "c", "parent_id": "u", "respon
 
 CASES: Sequence[Case] = (
     *_fault("challenge", "waf_json_punish", "waf_html_redirect", "waf_html_aliyun"),
+    *_fault("blocked", "http_403_page"),
     *_fault("page", "http_200_page"),
     *_fault("too large", "http_413"),
     *_fault("timeout", "http_504"),
