@@ -19,6 +19,9 @@ NO_CONVERSATION = "none"
 GIVEN_UP = "give_up"
 """What was done about a fault that the client was told; everything else was another attempt."""
 
+FROM_MEMORY = "hit"
+"""The word of `x-qwen-bridge-cache` for an answer that Qwen was not asked for."""
+
 _WORDS = re.compile(r"(?P<kind>hit|miss|new|reset)\b(?: depth=(?P<depth>\d+)/\d+)?(?:.*? reason=(?P<reason>\w+))?")
 _ASIDE = re.compile(r"\b(edited)@\d+|\b(broken_off)\b")
 _SAVED = re.compile(r"\bsaved=(\d+)")
@@ -118,17 +121,19 @@ _CALL_COUNTERS = {
 def count(facts: TurnFacts, metrics: Metrics) -> None:
     """Add a turn to the counters."""
     metrics.count("requests", route=facts.route, status=str(facts.status), outcome=facts.outcome)
-    metrics.observe("turn_seconds", facts.duration)
     for code, action in facts.faults:
         metrics.count("faults", code=code, action=action)
     if facts.left:
         metrics.count("client_disconnects")
+    if facts.cache:
+        metrics.count("cache", cache=facts.cache)
+    if facts.cache == FROM_MEMORY:
+        return  # no chat was begun for it, and its time is that of a replay
+    metrics.observe("turn_seconds", facts.duration)
     course = facts.course
     if course.kind == NO_CONVERSATION:
         return
     metrics.count("turns", conversation=course.kind, reason=course.reason)
-    if facts.cache:
-        metrics.count("cache", cache=facts.cache)
     metrics.count("turns_by_model", model=facts.model if facts.listed else "other")
     metrics.count("messages_saved", course.messages)
     metrics.count("bytes_saved", course.size)

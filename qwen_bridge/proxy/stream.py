@@ -45,7 +45,6 @@ from mitmproxy.proxy.layers.http._hooks import (
 
 from qwen_bridge.errors import InvalidRequest, QwenUnreachable, RequestTooLarge
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget, Stop
-from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.guard import crash
 from qwen_bridge.proxy.rewrite import Framing, aim, call_of, decoded, error_response, head_of, settle_host
@@ -123,10 +122,11 @@ class BridgeStream(HttpStream):
         reason = validate_request(self.mode, self.flow.request, self.context.options.validate_inbound_headers)
         if reason is None:
             return False
+        self.desk.turns[self.flow.id] = self.turn
         yield HttpRequestHeadersHook(self.flow)
         # Where the request ends is in doubt. But for the header, mitmproxy would read what follows as the next one.
         last = () if self.flow.request.is_http2 else (("connection", "close"),)
-        yield from self._perform(refusal(InvalidRequest(f"{reason} Send a well-formed HTTP request."), last))
+        yield from self._perform(self.turn.refuse(InvalidRequest(f"{reason} Send a well-formed HTTP request."), last))
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
         if last:
             yield commands.CloseConnection(self.context.client)

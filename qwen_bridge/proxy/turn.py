@@ -162,11 +162,11 @@ class Turn:
         """Effects that end the answer, however far it got."""
         return self.refuse(crash())
 
-    def refuse(self, error: BridgeError) -> Sequence[Effect]:
-        """Effects that tell the client no, in the form that is still possible."""
+    def refuse(self, error: BridgeError, fields: Headers = ()) -> Sequence[Effect]:
+        """Effects that tell the client no, in the form that is still possible; `fields` go into a head of its own."""
         self._told = error
         if self.exchange is None:
-            return refusal(error, (("x-request-id", self.request_id),))
+            return refusal(error, (("x-request-id", self.request_id), *fields))
         return self.exchange.refuse(error)
 
     def permission(self) -> Headers:

@@ -196,3 +196,5 @@ async def test_log_and_counters_say_the_word_of_the_header(
         assert f"cache='{word}'" in line
         assert found[f'qwen_bridge_cache_total{{cache="{word}"}}'] == 1
     assert found["qwen_bridge_asks_total"] == 1
+    assert found['qwen_bridge_turns_total{conversation="new",reason=""}'] == 1
+    assert found["qwen_bridge_turn_seconds_count"] == found["qwen_bridge_first_word_seconds_count"] == 1

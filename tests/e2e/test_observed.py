@@ -15,7 +15,7 @@ from qwen_bridge.observe.turns import Course
 from qwen_bridge.simulator.server import Simulator
 from tests.harness.proxy import in_process
 from tests.harness.scrape import samples
-from tests.harness.wire import until_forgotten
+from tests.harness.wire import CHAT, question, request, road, until_forgotten, wire
 
 HEADER = "x-qwen-bridge-conversation"
 
@@ -65,3 +65,30 @@ async def test_header_log_and_counters_agree(
     assert empty.headers["x-request-id"] in lines[-1]
     assert found['qwen_bridge_requests_total{outcome="empty_array",route="chat_completions",status="400"}'] == 1
     assert found["qwen_bridge_turn_seconds_count"] == len(lines)
+
+
+async def test_what_is_turned_away_is_counted(simulator: Simulator, tmp_path: Path) -> None:
+    """A wrong key, bytes that are no well-formed HTTP, a body that is no JSON: requests and faults, never turns."""
+    async with road(simulator, tmp_path, client_keys="anna=a-key-of-some-length") as (proxy, http):
+        answers = [await http.post(CHAT, json=question(), headers={"authorization": "Bearer wrong"}) for _ in range(3)]
+        key = {"authorization": "Bearer a-key-of-some-length"}
+        answers.append(await http.post(CHAT, content=b"{", headers=key))
+        async with wire(proxy.port) as client:
+            client.send(request(question(), host="bridge", content_length="3", transfer_encoding="chunked", **key))
+            malformed = await client.rest()
+        await until_forgotten(proxy)
+        assert proxy.addon is not None
+        found = samples(proxy.addon._metrics)
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 400]
+    assert malformed.startswith(b"HTTP/1.1 400 ")
+    assert b"x-request-id: req_" in malformed
+    for code, route, status, number in (
+        ("invalid_api_key", "unknown", 401, 3),
+        ("invalid_request", "chat_completions", 400, 1),
+        ("invalid_request", "unknown", 400, 1),
+    ):
+        assert found[f'qwen_bridge_requests_total{{outcome="{code}",route="{route}",status="{status}"}}'] == number
+    assert found['qwen_bridge_faults_total{action="give_up",code="invalid_api_key"}'] == 3
+    assert found['qwen_bridge_faults_total{action="give_up",code="invalid_request"}'] == 2
+    assert not [name for name in found if name.startswith("qwen_bridge_turns_total")]
+    assert not simulator.ledger.turns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from qwen_bridge.observe.metrics import PrometheusMetrics
@@ -113,6 +115,19 @@ def test_an_answer_from_memory_is_told_of(word: str) -> None:
     count(facts, metrics)
     assert facts.line["cache"] == word
     assert samples(metrics)[f'qwen_bridge_cache_total{{cache="{word}"}}'] == 1
+
+
+def test_an_answer_from_memory_is_no_turn_of_qwens() -> None:
+    """It is a request, and moves neither the turns by conversation nor the distributions of times."""
+    metrics = PrometheusMetrics()
+    facts = TurnFacts("req_1", "chat_completions", 200, "complete", conversation="new", duration=9.0, first_word=1.0)
+    count(replace(facts, cache="hit", model="qwen3-max", listed=True), metrics)
+    found = samples(metrics)
+    assert found['qwen_bridge_requests_total{outcome="complete",route="chat_completions",status="200"}'] == 1
+    assert not [name for name in found if name.startswith(("qwen_bridge_turns_total", "qwen_bridge_turns_by_model"))]
+    assert {found[f"qwen_bridge_{name}_seconds_count"] for name in ("turn", "first_word", "queue_wait")} == {0}
+    count(replace(facts, cache="miss"), metrics)
+    assert samples(metrics)['qwen_bridge_turns_total{conversation="new",reason=""}'] == 1
 
 
 def test_who_keeps_no_answers_hears_nothing_of_it() -> None:
