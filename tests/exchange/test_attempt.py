@@ -84,13 +84,13 @@ def test_the_events_do_not_depend_on_the_cut(name: str, places: list[int], blank
         (200, JSON, QUOTA, QuotaExceeded),
         (429, JSON, QUOTA, QuotaExceeded),
         (200, CHAT_BUSY.headers, CHAT_BUSY.pieces[0], ChatBusy),
-        (200, (("content-type", "text/html"),), b"<html>", ChallengeRequired),
+        (200, (("content-type", "text/html"),), b"<html>aliyun_waf_aa", ChallengeRequired),
         (403, (), b"", BridgeError),
         (200, (), b"", EmptyAnswer),
         (500, EVENT_STREAM, HALF, BridgeError),
         (200, EVENT_STREAM, QUOTA, QuotaExceeded),
         (200, EVENT_STREAM, b"\r\n \n" + QUOTA, QuotaExceeded),
-        (200, EVENT_STREAM, b"<!doctype html><html>", ChallengeRequired),
+        (200, EVENT_STREAM, b"<!doctype html><html>aliyun_waf_aa", ChallengeRequired),
         (200, EVENT_STREAM, b"", EmptyAnswer),
         (200, EVENT_STREAM, b" \n\n", EmptyAnswer),
     ],
@@ -124,7 +124,7 @@ def test_of_a_long_refusal_only_the_beginning_is_kept() -> None:
     """A page without end costs no more memory than its first 64 KiB, and is still told by its beginning."""
     attempt = Attempt(Through())
     attempt.responded(200, (("content-type", "text/html"),))
-    attempt.feed(b"<html>" + b"x" * REFUSAL_LIMIT)
+    attempt.feed(b"<html>aliyun_waf_aa" + b"x" * REFUSAL_LIMIT)
     for _ in range(3):
         attempt.feed(b"y" * REFUSAL_LIMIT)
     assert len(attempt._body) == REFUSAL_LIMIT

@@ -239,7 +239,7 @@ def test_a_failure_before_the_first_word_is_invisible(failure: Answer, stream: b
         (NO_QUOTA, []),
         (refused("unauthorized", "", 401), []),
         (refused("data_inspection_failed", ""), []),
-        (Answer(b"<!doctype html>", headers=(("content-type", "text/html"),)), []),
+        (Answer(b"<!doctype html>aliyun_waf_aa", headers=(("content-type", "text/html"),)), []),
     ],
 )
 def test_each_fault_is_tried_as_often_as_its_row_says(failure: Answer, waits: list[float]) -> None:

@@ -171,7 +171,7 @@ async def test_chats_are_deleted_and_those_gone_already_are_no_error() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "headers", "kind"),
     [
-        (b"<html>", "200 OK", ("content-type: text/html",), ChallengeRequired),
+        (b"<html>aliyun_waf_aa", "200 OK", ("content-type: text/html",), ChallengeRequired),
         (b"", "302 Found", ("location: https://x/_____tmd_____/punish",), ChallengeRequired),
         (b"oops", "200 OK", (), AnswerUnreadable),
         (b"[]", "200 OK", (), AnswerUnreadable),
