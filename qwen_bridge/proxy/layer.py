@@ -7,13 +7,14 @@ from typing import cast
 
 from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands, events, layer, tunnel
-from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer
+from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer, HttpStream
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
 from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.egress import tunnel_to, way
 from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
+from qwen_bridge.proxy.type_checks import make_quiet
 from qwen_bridge.settings.egress import Egress
 
 BACKLOG = 4 * 1024 * 1024
@@ -34,6 +35,7 @@ class BridgeHttpLayer(HttpLayer):
 
         `desk` is asked for each request: a client's connection may outlive many a change of the settings.
         """
+        make_quiet()
         http_layer.__class__ = cls
         cast(BridgeHttpLayer, http_layer).desk = desk
 
@@ -41,6 +43,11 @@ class BridgeHttpLayer(HttpLayer):
         yield from super()._handle_event(event)
         if isinstance(event, events.OpenConnectionCompleted):
             self._forget_the_ended()
+
+    def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> Commands:
+        yield from super().event_to_child(child, event)
+        if isinstance(child, BridgeStream) and child.turn is not None and child.stream_id not in self.streams:
+            _let_go(child)
 
     def make_stream(self, stream_id: int) -> Commands:
         stream = BridgeStream(self.context.fork(), stream_id)
@@ -114,6 +121,22 @@ class BridgeHttpLayer(HttpLayer):
     def silence(self, connection: Connection) -> None:
         """Let nothing that `connection` still brings reach a stream: it may be on its next attempt already."""
         self.connections[connection] = _Silence(self.context.fork())
+
+
+def _let_go(stream: BridgeStream) -> None:
+    """Untie a stream that is over from itself.
+
+    mitmproxy's own references make a circle (`context.layers`, and states that are bound methods). In it the whole
+    turn, history and all, would wait for the garbage collector, whose full round is rare: memory swung by what some
+    hundred requests need.
+    """
+    stream.context.layers = []
+    stream.client_state = stream.server_state = _over
+
+
+def _over(_event: events.Event) -> Commands:
+    """The state of a stream that has been dropped: what still comes is for nobody."""
+    yield from ()
 
 
 class _Silence(layer.Layer):

@@ -75,8 +75,8 @@ def call_of(request: http.Request, headers: http.Headers) -> Call:
 def aim(request: http.Request, ask: Ask, upstream: str) -> http.Request:
     """Turn a client's request into the question to Qwen, in place. Of the client's own headers nothing stays.
 
-    Returns the request that is to be sent. The one in place is what mitmproxy keeps: it never holds a secret of Qwen's,
-    so there is no moment at which a view, a dump or a crash could show it.
+    Returns the head of the request that is to be sent. The one in place is what mitmproxy keeps: it never holds a
+    secret of Qwen's, so there is no moment at which a view, a dump or a crash could show it.
     """
     target = urlsplit(upstream)
     request.method, request.path = ask.method, ask.path
@@ -89,9 +89,23 @@ def aim(request: http.Request, ask: Ask, upstream: str) -> http.Request:
     request.authority = target.netloc if request.is_http2 or request.is_http3 else ""
     request.content = ask.body  # sets content-length, without which an HTTP/1.1 server reads no body
     request.trailers = None
-    sent = request.copy()
-    sent.headers = http.Headers([*fields, (b"content-length", request.headers["content-length"].encode())])
-    return sent
+    length = request.headers["content-length"].encode()
+    # Without the body, which is sent by itself: mitmproxy's HTTP/1 client keeps the head until the client leaves. In
+    # HTTP/1.1, as the layer has it: of any other version mitmproxy would make a copy.
+    return http.Request(
+        request.data.host,
+        request.data.port,
+        request.data.method,
+        request.data.scheme,
+        b"",
+        request.data.path,
+        b"HTTP/1.1",
+        http.Headers([*fields, (b"content-length", length)]),
+        None,
+        None,
+        request.timestamp_start,
+        request.timestamp_end,
+    )
 
 
 def head_of(begin: Begin, framing: Framing, more: Headers = ()) -> http.Response:

@@ -70,7 +70,6 @@ class BridgeStream(HttpStream):
     turn: Turn | None = None
     _framing: Framing
     _retry: commands.RequestWakeup | None = None
-    _oversized = False
 
     def _handle_event(self, event: events.Event) -> Commands:
         try:
@@ -139,16 +138,16 @@ class BridgeStream(HttpStream):
             yield from super().state_consume_request_body(event)
         elif isinstance(event, RequestData):
             if self.turn.objection is None:
-                self._consume(event.data)
+                self._consume(self.turn, event.data)
         elif isinstance(event, RequestEndOfMessage):
             yield from self._request_complete(self.turn)
 
-    def _consume(self, data: bytes) -> None:
-        if len(self.request_body_buf) + len(data) > self.desk.guard.request_limit:
-            self._oversized = True
+    def _consume(self, turn: Turn, data: bytes) -> None:
+        self.request_body_buf += data
+        limit = self.desk.guard.request_limit
+        if len(self.request_body_buf) > limit:
+            turn.objection = RequestTooLarge(f"The request is larger than {limit:,} bytes. Send less history at once.")
             self.request_body_buf.clear()
-        if not self._oversized:
-            self.request_body_buf += data
 
     def _request_complete(self, turn: Turn) -> Commands:
         self.flow.request.timestamp_end = time.time()
@@ -167,11 +166,6 @@ class BridgeStream(HttpStream):
             return
         if turn.objection is not None:
             yield from self._perform(turn.refuse(turn.objection))
-            return
-        if self._oversized:
-            limit = self.desk.guard.request_limit
-            error = RequestTooLarge(f"The request is larger than {limit:,} bytes. Send less history at once.")
-            yield from self._perform(turn.refuse(error))
             return
         turn.call = call_of(self.flow.request, turn.headers)
         yield commands.RequestWakeup(self.desk.tick)
@@ -193,10 +187,10 @@ class BridgeStream(HttpStream):
         guard = self.desk.guard
         request = aim(self.flow.request, ask, guard.upstream)
         via, transport = guard.way or self.flow.server_conn.via, self.flow.server_conn.transport_protocol
-        connection, error = yield AskQwen(guard.address, guard.tls, via, transport)
-        if error:
-            sentence = f"Qwen cannot be reached at {guard.upstream}: {error}. Check your network."
-            yield from self._perform(turn.happened("failed", QwenUnreachable(sentence)))
+        connection, reason = yield AskQwen(guard.address, guard.tls, via, transport)
+        if reason:
+            error = QwenUnreachable(f"Qwen cannot be reached at {guard.upstream}: {reason}. Check your network.")
+            yield from self._perform(turn.happened("failed", error))
         elif (yield from self.check_killed(True)):
             yield from self._hang_up(connection)
         else:
@@ -262,7 +256,8 @@ class BridgeStream(HttpStream):
     @property
     def _ended(self) -> bool:
         """Whether the client has its answer, or will get none. A timer may still go off after that."""
-        return self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored)
+        gone = self.stream_id not in self.http_layer.streams or self.client_state == self.state_errored
+        return gone or self.server_state in (self.state_done, self.state_errored)
 
     def _woken(self, event: events.Wakeup) -> Commands:
         if self.turn is None or self._ended:

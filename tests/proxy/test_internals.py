@@ -123,7 +123,12 @@ OVERRIDDEN = {
         "state_done": ["event"],
         "handle_protocol_error": ["event"],
     },
-    BridgeHttpLayer: {"_handle_event": ["event"], "make_stream": ["stream_id"], "get_connection": ["event", "reuse"]},
+    BridgeHttpLayer: {
+        "_handle_event": ["event"],
+        "event_to_child": ["child", "event"],
+        "make_stream": ["stream_id"],
+        "get_connection": ["event", "reuse"],
+    },
 }
 BASES: dict[type, type] = {BridgeStream: HttpStream, BridgeHttpLayer: HttpLayer}
 

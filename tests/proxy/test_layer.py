@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
+import pytest
 from mitmproxy.connection import ConnectionState
 from mitmproxy.options import Options
 from mitmproxy.proxy import commands
@@ -112,3 +116,27 @@ async def test_connections_that_are_over_are_dropped(options: Options) -> None:
     drive.receive(ANSWER, second)
     await drive.settle()
     assert drive.answer.count(b"[DONE]") == 2
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["answered", "left"])
+async def test_a_turn_that_is_over_is_held_by_nothing(leaves: bool, options: Options) -> None:
+    """Its memory is free at once, without the garbage collector; a tick that was still to come finds nobody."""
+    drive = Bridged(options)
+    gc.collect()
+    gc.disable()
+    try:
+        server = await drive.ask()
+        turn = weakref.ref(drive.stream.turn or pytest.fail("not ours"))
+        stream = weakref.ref(drive.stream)
+        if leaves:
+            drive.closed(drive.client)
+        else:
+            drive.receive(ANSWER, server)
+        await drive.settle()
+        assert drive.layer.streams == {}
+        for _ in drive.all(commands.RequestWakeup):
+            drive.wake()
+        drive.told.clear()
+        assert (turn(), stream()) == (None, None)
+    finally:
+        gc.enable()

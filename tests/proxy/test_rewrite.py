@@ -63,8 +63,9 @@ def test_nothing_of_the_client_travels(version: bytes) -> None:
         "accept": "*/*",
         "content-length": str(len(ASK.body)),
     }
-    assert sent.raw_content == ASK.body
-    assert sent.trailers is None
+    assert made.raw_content == ASK.body
+    assert (sent.raw_content, sent.trailers, made.trailers) == (None, None, None)
+    assert (sent.http_version, sent.authority) == ("HTTP/1.1", "")
     assert "openai" not in repr(sent.get_state())
 
 
@@ -78,7 +79,6 @@ def test_the_kept_question_has_no_cookie() -> None:
     assert [f for f in made.headers.fields if f[0].decode() not in same] == [
         f for f in sent.headers.fields if f[0].decode() not in same
     ]
-    assert made.raw_content == sent.raw_content
 
 
 def test_a_clients_secrets_are_concealed_and_still_read() -> None:
