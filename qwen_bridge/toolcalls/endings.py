@@ -55,14 +55,14 @@ class TagWatch:
         )
         self._unread: list[str] = []  # what came since the last closing bracket
 
-    def ends(self, text: str) -> Sequence[int]:
+    def ends(self, text: str) -> Iterable[int]:
         self._unread.append(text)
         if ">" not in text and "＞" not in text:
             return ()
         block = "".join(self._unread)
         before = len(block) - len(text)
         self._unread = [text[1 + max(text.rfind(">"), text.rfind("＞")) :]]
-        return [found.end() - before for found in self._closer.finditer(block)]
+        return (found.end() - before for found in self._closer.finditer(block))
 
 
 class JsonWatch:

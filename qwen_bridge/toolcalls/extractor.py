@@ -46,6 +46,10 @@ MAX_REFUSALS = 64
 """Openers that turned out to be none, and whose text was read again, at most; the work stays linear."""
 
 
+BLOCK = 4096
+"""Characters that are read at once."""
+
+
 class ToolCallExtractor:
     """A stage from events to events; see the head of this file.
 
@@ -113,29 +117,42 @@ class ToolCallExtractor:
         return [] if self._ended else self._drained(cut=True)
 
     def _read(self, text: str, cut: bool | None) -> list[StreamEvent]:
-        """Take text. `cut` is None while more may come, then whether the answer was cut off."""
-        if self._held is not None:
-            settled = self._held.feed(text) or (self._held.finish() if cut is not None else None)
-            return [] if settled is None else self._go_on(settled, cut)
-        ready: list[StreamEvent] = []
-        while True:
-            passed = self._gate.feed(text, final=cut is not None)
-            ready += self._pass(passed)
-            if passed.call is None:
-                return ready
-            self._held = Held(passed.call, self._catalogue, self._settings.max_call, fenced=passed.fenced)
-            settled = self._held.feed(passed.call) or (self._held.finish() if cut is not None else None)
-            if settled is None:
-                return ready
-            self._held = None
-            text, events = self._settle(settled, cut)
-            ready += events
+        """Take text. `cut` is None while more may come, then whether the answer was cut off.
 
-    def _go_on(self, settled: Settled, cut: bool | None = None) -> list[StreamEvent]:
+        In blocks: what stands behind a call is read anew, and that must not be everything that is there.
+        """
+        ready: list[StreamEvent] = []
+        pending = _blocks(text)
+        while True:
+            piece = pending.pop() if pending else ""
+            final = cut is not None and not pending
+            settled = self._step(piece, ready, final=final)
+            if settled is not None:
+                rest, events = self._settle(settled, cut if final else None)
+                ready += events
+                pending += _blocks(rest)
+            elif not pending:
+                return ready
+
+    def _go_on(self, settled: Settled) -> list[StreamEvent]:
         """What was held has settled: judge it, and read on behind it."""
         self._held = None
-        rest, ready = self._settle(settled, cut)
-        return [*ready, *self._read(rest, cut)]
+        rest, ready = self._settle(settled, None)
+        return [*ready, *self._read(rest, None)]
+
+    def _step(self, text: str, ready: list[StreamEvent], *, final: bool) -> Settled | None:
+        """Take a block; how the call in it ended, if one did. What became ready is added to `ready`."""
+        if self._held is None:
+            passed = self._gate.feed(text, final=final)
+            ready += self._pass(passed)
+            if passed.call is None:
+                return None
+            text = passed.call
+            self._held = Held(text, self._catalogue, self._settings.max_call, fenced=passed.fenced)
+        settled = self._held.feed(text) or (self._held.finish() if final else None)
+        if settled is not None:
+            self._held = None
+        return settled
 
     def _pass(self, passed: Passed) -> list[StreamEvent]:
         ready: list[StreamEvent] = []
@@ -231,6 +248,11 @@ def last_call(text: str, catalogue: Catalogue) -> Reading | None:
     reading = read_call(passed.call, catalogue)
     fits = reading is not None and reading.last and len(reading.calls) == 1 and not reading.calls[0].flaws
     return reading if fits else None
+
+
+def _blocks(text: str) -> list[str]:
+    """`text` in pieces, the first one last."""
+    return [text[at : at + BLOCK] for at in range(0, len(text), BLOCK)][::-1]
 
 
 def _ending(*, cut: bool) -> Ending:

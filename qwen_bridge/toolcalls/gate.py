@@ -17,12 +17,12 @@ from qwen_bridge.toolcalls.markers import Found, Markers
 from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.place import Code, Place
 from qwen_bridge.toolcalls.ruins import unopened
+from qwen_bridge.toolcalls.stops import LINE_MARK, Stops
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS, tag_at
 
-_STOP = re.compile(r"[<＜](?=[ \t]{0,40}[/／]?[ \t]{0,40}(?:[|｜!]|\w|\Z))|[`\n]")
-"""A `<` matters only where a tag may follow: the others, however many, are passed over in one search."""
 _BLANKS = re.compile(r"[ \t]*")
-_LINE_MARK = re.compile(r"[{\[fT*`~&]")
+_SPAN_END = re.compile(r"\A[^\S\n]*\n|\n[^\S\n]*\n")
+"""The first place where a blank line may have ended a code span."""
 _BOLD = re.compile(r"\*{1,3}(?=[<＜])")
 _THINKING_END = re.compile("|".join(asides.THINKING_CLOSERS))
 _STRAY = WRAPPERS | CALLS | ARGUMENTS | {"parameter"}
@@ -55,12 +55,13 @@ class Gate:
 
     __slots__ = (
         "_after_call", "_behind", "_called", "_catalogue", "_closers", "_held", "_markers", "_mode", "_place",
-        "_result_word", "_strays",
+        "_result_word", "_stops", "_strays",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._markers = Markers(catalogue)
+        self._stops = Stops(catalogue.tools)
         self._place = Place()
         self._mode = Mode.PROSE
         self._held = ""
@@ -139,15 +140,16 @@ class Gate:
         if self._line_start():
             start = _BLANKS.match(text, at)
             begin = start.end() if start else at
-            if begin < len(text) and _LINE_MARK.match(text, begin):
+            if begin < len(text) and LINE_MARK.match(text, begin):
                 return self._act(self._at_line_mark(text, begin, passed, final), text, at, begin, passed)
-        found = _STOP.search(text, at)
-        if found is None:
+        stop = self._stops.find(text, at, any_tag=self._after_call)
+        if stop is None:
             self._pass(text[at:], passed)
             return len(text), False
-        if found.start() > at:
-            self._pass(text[at : found.start()], passed)
-            return found.start(), False
+        end = stop + (text[stop] == "\n")
+        if end > at:
+            self._pass(text[at:end], passed)
+            return end, False
         return self._at_stop(text, at, passed, final)
 
     def _line_start(self) -> bool:
@@ -228,9 +230,6 @@ class Gate:
         return _STEPS[inside]
 
     def _at_stop(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
-        if text[at] == "\n":
-            self._pass("\n", passed)
-            return at + 1, False
         if text[at] == "`":
             waits = asides.run_goes_on(text, at) and not final
             return self._act(_Step.STAY if waits else _Step.LET_THROUGH, text, at, at, passed)
@@ -288,7 +287,7 @@ class Gate:
         """A closer that nothing opened: dropped directly behind a call, let through elsewhere."""
         tag = tag_at(text, at)
         if tag is None:
-            half = text[at:].strip(" \t<＜/／") == "" and len(text) - at < _LONGEST_CLOSER
+            half = len(text) - at < _LONGEST_CLOSER and text[at:].strip(" \t<＜/／") == ""
             return _Step.STAY if half and not final else None
         if not tag.closing:
             return None
@@ -303,9 +302,12 @@ class Gate:
     def _pass(self, text: str, passed: Passed) -> None:
         if not text:
             return
-        if self._after_call and text.strip():
+        if self._after_call and not text.isspace():
             self._after_call = False
         if self._called and self._place.code is not Code.SPAN:
             self._behind.append(text)
+        elif self._called and (end := _SPAN_END.search(text)) is not None and end.end() < len(text):
+            self._pass(text[: end.end()], passed)
+            return self._pass(text[end.end() :], passed)
         self._place.feed(text)
         passed.pieces.append(Piece(Kind.TEXT, text))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-_TICKS = re.compile(r"`+|\n|<!--")
+_MARK = re.compile(r"`+|\n(?:[^\S\n]*\n)*|<!--")
+"""Backticks, the opening of a comment, or the end of a line together with the blank lines behind it."""
 _FENCE = re.compile(r"^[ \t]*(?:>[ \t]*)*(?:[-*+][ \t]+)?(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)$")
 _QUOTED = re.compile(r"^[ \t]*(?:>|//)")
 _INTRODUCES = re.compile(
@@ -34,10 +35,11 @@ class Code(Enum):
 class Place:
     """Follows the text that is let through and knows what its next character stands in."""
 
-    __slots__ = ("_comment", "_ending", "_fence", "_intro", "_line", "_recent", "_span", "example")
+    __slots__ = ("_blank", "_comment", "_ending", "_fence", "_intro", "_line", "_recent", "_span", "example")
 
     def __init__(self) -> None:
         self._line = ""  # the start of the current line, as far as it matters
+        self._blank = True  # nothing but blanks stands on it
         self._intro = ""  # the last line before it that was not blank
         self._fence = ""  # the marks that opened a fence, or ""
         self._span = 0  # how many backticks opened a code span, or 0
@@ -48,36 +50,43 @@ class Place:
 
     def feed(self, text: str) -> None:
         """Take the next piece of prose."""
-        if self._comment:
-            text = self._out_of_comment(text)
-        at = 0
-        for found in _TICKS.finditer(text):
+        at = self._out_of_comment(text, 0) if self._comment else 0
+        while (found := _MARK.search(text, at)) is not None:
             self._add(text[at : found.start()])
             at = found.end()
-            match found.group():
-                case "\n":
+            mark = found.group()
+            if mark[0] == "\n":
+                self._end_line()
+                if mark.count("\n") > 1:
                     self._end_line()
-                case "<!--" as mark:
-                    self._add(mark)
-                    if not self._fence and not self._span:
-                        self._comment, self._ending = True, ""
-                        return self.feed(text[at:])
-                case ticks:
-                    self._tick(ticks)
+            elif mark[0] == "`":
+                self._tick(mark)
+            else:
+                self._add(mark)
+                if not self._fence and not self._span:
+                    self._comment, self._ending = True, ""
+                    at = self._out_of_comment(text, at)
         self._add(text[at:])
 
-        return None
-
-    def _out_of_comment(self, text: str) -> str:
-        """Go to the end of the comment; return what is behind it."""
-        window = self._ending + text
-        inside, mark, behind = window.partition("-->")
-        self._ending = inside[-2:]
-        self._comment = not mark
-        return behind
+    def _out_of_comment(self, text: str, at: int) -> int:
+        """Go to the end of the comment, from `at` on; return the index behind it."""
+        begun = (self._ending + text[at : at + 2]).find("-->")
+        if 0 <= begun < len(self._ending):
+            end = at + begun - len(self._ending) + 3
+        elif (found := text.find("-->", at)) >= 0:
+            end = found + 3
+        else:
+            self._ending = (self._ending + text[max(at, len(text) - 2) :])[-2:]
+            return len(text)
+        self._comment = False
+        return end
 
     def _add(self, text: str) -> None:
-        self._line += text[: max(0, _MEMORY - len(self._line))]
+        if not text:
+            return
+        if len(self._line) < _MEMORY:
+            self._line += text[: _MEMORY - len(self._line)]
+        self._blank = self._blank and text.isspace()
         self._recent = (self._recent + text[-_RECENT:])[-_RECENT:]
 
     def _tick(self, ticks: str) -> None:
@@ -90,16 +99,20 @@ class Place:
             self._span = 0
 
     def _end_line(self) -> None:
+        if self._blank:
+            self.example, self._span = False, 0
+        else:
+            self._line_of_text()
+        self._line = self._recent = ""
+        self._blank = True
+
+    def _line_of_text(self) -> None:
+        self._intro = self._recent
         found = _FENCE.match(self._line)
         if found is not None and not self._fence:
             self._fence, self._span = found["mark"], 0
         elif found is not None and found["mark"].startswith(self._fence) and not found["info"].strip():
             self._fence = ""
-        if self._line.strip():
-            self._intro = self._recent
-        else:
-            self.example, self._span = False, 0
-        self._line = self._recent = ""
 
     @property
     def code(self) -> Code:
@@ -113,7 +126,7 @@ class Place:
     @property
     def at_line_start(self) -> bool:
         """Whether nothing but blanks stands before on this line."""
-        return not self._line.strip()
+        return self._blank
 
     @property
     def inert(self) -> bool:
@@ -124,6 +137,6 @@ class Place:
     def introduced(self) -> bool:
         """Whether the words before this place announce an example."""
         before = (
-            self._recent if self._line.strip() else self._intro if self._intro.rstrip().endswith((":", "：")) else ""
+            self._recent if not self._blank else self._intro if self._intro.rstrip().endswith((":", "：")) else ""
         )
         return _INTRODUCES.search(_SENTENCE_END.split(before)[-1]) is not None

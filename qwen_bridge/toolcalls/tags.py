@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NAMESPACE = r"(?:[|｜]{1,2}[ \t]{0,8}\w{1,24}[ \t]{0,8}[|｜]{1,2}[ \t]{0,8}(?=\w)|[|｜](?=\w))?"
 OPENING = rf"[<＜][ \t]*(?P<slash>[/／])?[ \t]*{NAMESPACE}"
@@ -51,8 +51,7 @@ PARAMETERS = frozenset(("parameter", "param", "parameter_name"))
 """Tags that hold one parameter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """`start` and `end` enclose the tag; `rest` is what stood between the word and the end of the tag.
 
     `closed` is false where the `>` is missing: the tag then ends before a newline, another tag, or the text's end.
