@@ -30,7 +30,7 @@ from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.gate import Gate
 from qwen_bridge.toolcalls.grammar import read_call
-from qwen_bridge.toolcalls.held import Held, Settled
+from qwen_bridge.toolcalls.held import Effort, Held, Settled
 from qwen_bridge.toolcalls.native import NativeCalls
 from qwen_bridge.toolcalls.outbox import Client, Judged, Outbox
 from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
@@ -59,7 +59,8 @@ class ToolCallExtractor:
     """
 
     __slots__ = (
-        "_catalogue", "_ended", "_gate", "_held", "_native", "_outbox", "_refusals", "_settings", "_thinking", "_xml",
+        "_catalogue", "_effort", "_ended", "_gate", "_held", "_native", "_outbox", "_refusals", "_settings",
+        "_thinking", "_xml",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,7 @@ class ToolCallExtractor:
         self._outbox = Outbox(self._catalogue, client, ids, self._settings)
         self._gate = Gate(self._catalogue)
         self._native = NativeCalls(self._catalogue)
+        self._effort = Effort()
         self._held: Held | None = None
         self._thinking = _Memory(THINKING_MEMORY)
         self._refusals = 0
@@ -148,7 +150,7 @@ class ToolCallExtractor:
             if passed.call is None:
                 return None
             text = passed.call
-            self._held = Held(text, self._catalogue, self._settings.max_call, fenced=passed.fenced)
+            self._held = Held(text, self._catalogue, self._settings.max_call, self._effort, fenced=passed.fenced)
         settled = self._held.feed(text) or (self._held.finish() if final else None)
         if settled is not None:
             self._held = None
@@ -180,9 +182,9 @@ class ToolCallExtractor:
 
     def _settle(self, settled: Settled, cut: bool | None) -> tuple[str, list[StreamEvent]]:
         """Judge what was held; return the text that is still to be read, and what is ready."""
-        if settled.too_long:
+        if settled.unread is not None:
             self._gate.cut()
-            return "", self._outbox.take(Judged(Call("", None, {}), _withheld(Reason.TOO_LONG), "unread"))
+            return "", self._outbox.take(Judged(Call("", None, {}), _withheld(settled.unread), "unread"))
         reading = settled.reading
         if reading is None or (reading.fenced and not reading.last):
             return self._refuse(settled)

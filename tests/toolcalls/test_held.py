@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from qwen_bridge.toolcalls.held import Held, Settled
+from qwen_bridge.toolcalls.held import Effort, Held, Settled
+from qwen_bridge.toolcalls.policy import Reason
 from tests.toolcalls.bench import bare, catalogue, hermes, qwen_xml, tagged
 
 RUN = ("shell", {"command": "ls"})
 
 
 def held(text: str, limit: int = 10_000, *, fenced: bool = False) -> Held:
-    return Held(text, catalogue(), limit, fenced=fenced)
+    return Held(text, catalogue(), limit, Effort(), fenced=fenced)
 
 
 @pytest.mark.parametrize("text", [hermes(*RUN), qwen_xml(*RUN), qwen_xml(*RUN, wrapped=False), tagged(*RUN)])
@@ -52,7 +53,7 @@ def test_the_limit_holds() -> None:
     """A call that grows beyond it settles as too long and keeps nothing."""
     settled = held("<tool_call>", 20).feed("<tool_call>" + "x" * 20)
     assert settled is not None
-    assert (settled.too_long, settled.text, settled.rest) == (True, "", "")
+    assert (settled.unread, settled.text, settled.rest) == (Reason.TOO_LONG, "", "")
 
 
 def test_a_fence_waits_for_the_end() -> None:
