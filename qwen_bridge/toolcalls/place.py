@@ -136,7 +136,5 @@ class Place:
     @property
     def introduced(self) -> bool:
         """Whether the words before this place announce an example."""
-        before = (
-            self._recent if not self._blank else self._intro if self._intro.rstrip().endswith((":", "：")) else ""
-        )
+        before = self._recent if not self._blank else self._intro if self._intro.rstrip().endswith((":", "：")) else ""
         return _INTRODUCES.search(_SENTENCE_END.split(before)[-1]) is not None
