@@ -27,10 +27,13 @@ ADVICE: Final[Mapping[str, str]] = {
     "rate_limit_exceeded": "The client asks more often than `client_rate` allows.",
     "client_stalled": "The client took nothing of its answer for `client_timeout` seconds, and Qwen was told to stop.",
     "bridge_shutting_down": "The bridge is about to end. It is there again once it was started anew.",
-    "missing_qwen_credentials": "The bridge has no complete session; the message names what to set.",
-    "expired_qwen_credentials": "The session is over. Sign in at Qwen and give the bridge the new values.",
+    "missing_qwen_credentials": "The bridge has no complete session. Sign in at Qwen in a browser that uses the bridge "
+    "as its proxy and send a message there, or set the session by hand.",
+    "expired_qwen_credentials": "The session is over. Sign in at Qwen again, in the browser that the bridge learns "
+    "from, or give it the new values.",
     "qwen_account_pending": "The Qwen account has not been confirmed yet.",
-    "qwen_challenge": "Qwen's firewall wants to see a person. Pass its check in the browser, wait, do not hurry.",
+    "qwen_challenge": "Qwen's firewall wants to see a person. Pass its check in the browser, send a "
+    "message there, do not hurry.",
     "qwen_quota_exceeded": "The account has used up what it may have. Wait, or use another account.",
     "qwen_token_limit": "Qwen has no tokens left for a moment. Wait a minute, or use another model.",
     "qwen_parallel_limit": "Too much at once on one account. Send fewer requests side by side.",

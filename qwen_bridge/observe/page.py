@@ -134,9 +134,14 @@ def _accounts(accounts: Sequence[Mapping[str, Any]], now: float) -> str:
             state = '<span class="pill good">ready</span>'
         ends = account["expires_at"]
         end = "does not say" if ends is None else f"in {span(ends - now)}" if ends > now else "over"
+        seen = account["seen"]
+        source = "set by hand" if not account["learned"] else "learned from your browser"
+        if seen is not None:
+            source += f", seen {span(now - seen)} ago"
         rows.append(
             (
                 ("Session", "", f"<span>{escape(account['name'])} {_code(account['digest'])}</span>"),
+                ("Comes", "", f'<span class="after">{source}</span>'),
                 ("State", "", state),
                 ("Ends", "", end),
                 ("Answering", "number", f"{account['running']:,}"),

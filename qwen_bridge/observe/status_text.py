@@ -50,6 +50,10 @@ def _account(account: Mapping[str, Any], now: float) -> str:
         words.append(f"rests {span(account['rests'])}")
     if account["expires_at"] is not None and account["expires_at"] > now:
         words.append(f"ends in {span(account['expires_at'] - now)}")
+    if account["seen"] is not None:
+        words.append(f"from your browser, seen {span(now - account['seen'])} ago")
+    elif account["learned"]:
+        words.append("waits for your browser")
     return ", ".join(words)
 
 

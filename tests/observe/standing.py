@@ -12,7 +12,7 @@ from tests.observe.test_turns import FACTS
 
 NOW = 1_800_000_000.0
 WELL = AccountState("default", "104e8e62", "", 0.0, NOW + 90_000, 1, 3)
-RESTING = AccountState("second", "aaaaaaaa", "qwen_challenge", 900.0, None, 0, 0)
+RESTING = AccountState("second", "aaaaaaaa", "qwen_challenge", 900.0, None, 0, 0, learned=True, seen=NOW - 120)
 STANDING = Standing(
     version="1.2.3",
     address="http://127.0.0.1:8080",
