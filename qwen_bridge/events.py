@@ -41,6 +41,11 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice(TextDelta):
+    """Words of the bridge about a call that did not run: text to every client, and none of the model's."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallStarted:
     """`index` counts from 0 within one answer; `id` is minted by the bridge."""
 

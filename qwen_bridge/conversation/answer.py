@@ -73,6 +73,17 @@ class AnswerAccumulator:
             case _:
                 assert_never(event)
 
+    def going_on(self) -> AnswerAccumulator:
+        """A new one for what is told behind this one, in the same message."""
+        after = AnswerAccumulator()
+        after._text, after._calls, after.text_length = [*self._text], dict(self._calls), self.text_length
+        return after
+
+    @property
+    def line_open(self) -> bool:
+        """Whether what is said next would stand on a line with what was said before."""
+        return bool(self._text) and not self._text[-1].endswith("\n")
+
     @property
     def begun(self) -> bool:
         """Whether there is a word of text or a call; reasoning is none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from qwen_bridge.errors import AnswerCutOff, BridgeError, ClientStalled, QwenRefused
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
@@ -70,6 +71,7 @@ class Exchange:
         self._surface = surface
         self._shown = _Shown.NOTHING
         self._first: Kept | None = None
+        self._below = False  # whether the client sees the first answer, and a call is asked for behind it
         self._deadlines = Deadlines(terms)
         self._learning = terms.learning
         self._encoder = surface.encoder(head, question.request)
@@ -105,7 +107,11 @@ class Exchange:
             return ()
         # The site may not take tools on its own channel: then they travel as text.
         another_way = isinstance(error, QwenRefused) and not self.worded and self.question.leave_channel()
-        match self.trials.failed(error, shown=self.worded, another_way=another_way):
+        shown = self._worded if self._below else self.worded  # of what is asked for below it, nothing may be shown yet
+        decision = self.trials.failed(error, shown=shown, another_way=another_way)
+        if self._below and self._first is not None and not isinstance(decision, Retry):
+            return [*self._stop(error), *self._close(self._first.ended_by(self._telling))]
+        match decision:
             case Retry(delay):
                 stop = self._stop(error)
                 self._start_attempt(pause=delay)
@@ -211,7 +217,7 @@ class Exchange:
         self._attempt = Attempt(tools)
         if self._shown < _Shown.WORDS:  # else it was reasoning, and a stream goes on behind it
             self._encoder = self._surface.encoder(self.head, self.question.request)
-        self._telling = Telling(tools, self._encoder)
+        self._telling = Telling(tools, self._encoder, self._first.telling if self._below and self._first else None)
 
     def _restart(self, error: BridgeError) -> Sequence[Effect]:
         """The whole history goes to a new chat."""
@@ -236,6 +242,7 @@ class Exchange:
             match event:
                 case ResponseFailed(error):
                     words = b"".join(chunks) if worded or not withheld(telling.tools) else b""
+                    words += telling.sentences() if worded and not self._below else b""
                     return [*self._tell(words, _Shown.WORDS), *self.failed(error)]
                 case ResponseEnded():
                     return self._ended(event, b"".join(chunks), worded=worded)
@@ -254,10 +261,13 @@ class Exchange:
         if report is not None:
             self.question.tooling.learn(report)
         kept = Kept(telling, pending, leftovers.commits(telling, self.question)) if telling.begun else None
-        if report is not None and not worded and self.repeated is None:
+        if report is not None and self.repeated is None:
             cause = cause_at_end(report, self.question.request.tool_choice)
-            if cause is not None:
+            if cause is not None and not worded:
                 return self._repeat(cause, kept)
+            if cause is Cause.NOT_WHOLE and kept is not None and telling.open_to_more:
+                self._below = True
+                return [*self._tell(pending, _Shown.WORDS), *self._repeat(cause, replace(kept, pending=b""))]
         return self.failed(nothing_said(report)) if kept is None else self._close(kept)
 
     def _close(self, kept: Kept) -> Sequence[Effect]:
@@ -279,7 +289,7 @@ class Exchange:
         assert report is not None
         self.repeated, self._first = cause, kept
         self.reports.append(report)
-        self.question.repeat(cause, report)
+        self.question.repeat(cause, report, self._telling.node if self._below else None)
         self._start_attempt()
         return [Again(0.0)]
 

@@ -49,7 +49,7 @@ def unanswered(told: BridgeError | None, telling: Telling, question: Question) -
 
     What Qwen refused may be the question itself, and is no place to go on from.
     """
-    whole = telling.reason is not None or not telling.begun
+    whole = telling.reason is not None or not telling.shown
     if whole or telling.question is None or not question.request.stream:
         return None
     return (

@@ -8,14 +8,14 @@ nothing is appended twice; after `restart` the whole original history goes to a 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from qwen_bridge.conversation.canonical import instructions_digest, system_half
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope, chain, extend
 from qwen_bridge.conversation.planner import ContinueChat, Plan, candidates, explain, plan, start_over
-from qwen_bridge.conversation.split import DOCUMENT_LIMIT, Document, Limits, Split, too_long
+from qwen_bridge.conversation.split import DOCUMENT_LIMIT, Document, Limits, Split, sent_size, too_long
 from qwen_bridge.errors import InternalError
 from qwen_bridge.events import ResponseStarted
 from qwen_bridge.exchange.effects import Ask, Commit
@@ -89,6 +89,7 @@ class Question:
         seen.put(system_half(self._instructions), request.instructions)
         self._wording = Wording(request, self.tooling, self._instructions, seen, manner.system_changes)
         self._chat_id: str | None = None
+        self._below = ""  # the answer below which a call is asked for
         self._split: Split | None = None
         self._file: tuple[dict[str, Any], float] | None = None  # its element of `files`, and when it was uploaded
         self._lost_uploads = 0
@@ -123,10 +124,17 @@ class Question:
         self._follow(start_over(self.request, reason))
         self._chat_id = None
 
-    def repeat(self, cause: Cause, report: Report) -> None:
-        """Put the question again, at the same place, in words that say why; see `repetition`."""
-        self.tooling.repeat(cause, report)
+    def repeat(self, cause: Cause, report: Report, below: ResponseStarted | None = None) -> None:
+        """Put the question again, at the same place, in words that say why; see `repetition`.
+
+        Or ask `below` the answer that lies there for the call that it did not give whole.
+        """
+        self.tooling.repeat(cause, report, above=below is not None)
         self._split = self._file = None
+        if below is not None:
+            self._below = below.response_id
+            text = self.tooling.repetition
+            self._split = Split(text, (), sent_size(text))
 
     def leave_channel(self) -> bool:
         """Teach tools in the text, after the site refused them on its own channel; False where they were in it."""
@@ -208,7 +216,8 @@ class Question:
             )
         files = (self._file[0],) if self._file is not None else ()
         body = self._body(self._chat_id, split.text, files)
-        self.request_bytes = len(body) + self._file_bytes
+        # What is asked below an answer is little, and the context behind it no smaller than before.
+        self.request_bytes = max(len(body) + self._file_bytes, self.request_bytes if self._below else 0)
         headers = request_headers(
             credentials, origin=self._manner.origin, referer_chat_id=self._chat_id, request_id=self._ids.uuid()
         )
@@ -223,7 +232,10 @@ class Question:
             return None
         if isinstance(self.plan, ContinueChat) and self.plan.broken_off:
             self._manner.habits.took_question()
-        return self._committed(extend(self._keys[-1], answer), parent, len(self._keys) + 1)
+        commit = self._committed(extend(self._keys[-1], answer), parent, len(self._keys) + 1)
+        if commit is None or not self._below:
+            return commit
+        return replace(commit, anchor=replace(commit.anchor, previous=self._below))
 
     def commit_unanswered(self, started: ResponseStarted) -> Commit | None:
         """What to remember of an answer that is none to go on from: the node of its question.
@@ -274,7 +286,7 @@ class Question:
     def _body(self, chat_id: str, content: str, files: tuple[dict[str, Any], ...] = ()) -> bytes:
         turn = Turn(
             chat_id=chat_id,
-            parent_id=self.anchor.parent_id if self.anchor is not None else None,
+            parent_id=self._below or (self.anchor.parent_id if self.anchor is not None else None),
             model=self.scope.model,
             content=content,
             thinking=self._thinking(),
@@ -299,4 +311,6 @@ class Question:
         return split
 
     def _thinking(self) -> bool:
+        if self._below:
+            return False  # what is asked for there was thought out before
         return bool(self.request.thinking) if self._manner.thinking == "auto" else self._manner.thinking == "on"

@@ -1,20 +1,28 @@
 """When the bridge asks Qwen once more for the same answer, of its own accord, and what it keeps meanwhile.
 
-Three causes, at most one repetition in an exchange, and only while the client has seen no word of the answer:
+Three causes, at most one repetition in an exchange:
 
 - a call was withheld, because it was cut off or cannot be read (`NOT_WHOLE`);
 - the client demands a call (`tool_choice`), and none came (`NO_CALL`);
 - the site took the call for one of its own tools: "Tool X does not exists." (`INTERCEPTED`).
 
-The repetition is a *sibling* of the answer that it replaces: the same words to the same parent, with a note of the
-bridge at their end (or, where the site intercepted, with the tools taught in another form). The other way, a message of
-its own below the broken answer, would leave half a call and a quarrel about it on the path of every later turn: tokens,
-and an example to imitate. So what lies between root and answer is the client's history, and no line of it is the
-bridge's but such a note. The price is that the new words are sent twice; a retry after a fault does the same.
+While the client has seen no word of the answer the repetition is a *sibling* of it: the same words to the same parent,
+with a note of the bridge at their end (or, where the site intercepted, with the tools taught in another form). A
+message of its own below the broken answer would leave half a call and a quarrel about it on the path of every later
+turn: tokens, and an example to imitate. The price is that the new words are sent twice; a retry after a fault does the
+same.
 
-When the second answer does not come at all, the client gets the first one (`telling.Kept`); when it is no better, the
-client gets it as it is: a sentence and `length` for a call that was not whole, text and `stop` where a call was
-demanded, and an error (`qwen_tools_intercepted`) where the site has taken this one too.
+Where a client that streams has seen words of the answer, nobody can take them back, and a sibling would say them again.
+Then a withheld call, of which nothing was shown, is asked for *below* the answer, in a short message that names the
+reason. What comes is told behind those words in the same message of the assistant: words and call are what the client
+sends back, and the second answer is where its next turn goes on. Two halves of a call are never glued together, and
+the other two causes are left as they are: a demanded call has no words before it, and an intercepted one beside words
+is rare. What else is on the path then, the half call and the note, is the price of a call that is not lost.
+
+When the second answer does not come at all, the client gets the first one (`telling.Kept`), with the sentence about the
+call where one was withheld. When it is no better, the client gets it as it is: a sentence (and `length` for a call that
+was cut), text and `stop` where a call was demanded, and an error (`qwen_tools_intercepted`) where the site has taken
+this one too. A model that is asked for a call and answers in words has its words shown, and the sentence behind them.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from qwen_bridge.stage import Stage
 from qwen_bridge.toolcalls import notices, teach
 from qwen_bridge.toolcalls.extractor import ToolCallExtractor
 from qwen_bridge.toolcalls.outbox import Client
-from qwen_bridge.toolcalls.policy import Reason, ToolSettings
+from qwen_bridge.toolcalls.policy import ToolSettings
 from qwen_bridge.toolcalls.report import Report
 from qwen_bridge.toolcalls.xml_client import described_tools
 
@@ -204,19 +204,16 @@ class Tooling:
             return ToolCallExtractor(self._described, self.client, self._ids, settings)
         return Through()
 
-    def repeat(self, cause: Cause, report: Report) -> None:
-        """Word the same question for its repetition; `report` is that of the answer that will not do."""
+    def repeat(self, cause: Cause, report: Report, *, above: bool = False) -> None:
+        """Word the same question for its repetition; `report` is that of the answer that will not do.
+
+        `above`: the model sees that answer, and the repetition is a message of its own.
+        """
         match cause:
             case Cause.NOT_WHOLE:
                 last = report.withheld[-1]
                 name = last.name if _NAMEABLE.fullmatch(last.name) else ""
-                match last.decision.reason:
-                    case Reason.UNKNOWN_TOOL:
-                        self._note = notices.ask_for_declared(name)
-                    case Reason.UNKNOWN_KEY:
-                        self._note = notices.ask_for_known_keys(name, last.decision.about)
-                    case _:
-                        self._note = notices.ask_again([name])
+                self._note = notices.ask_again(name, last.decision.reason, last.decision.about, above=above)
             case Cause.NO_CALL:
                 self.leave_channel()
                 self._note = notices.ask_for_call(self._request.tool_choice.name)
@@ -228,6 +225,11 @@ class Tooling:
                 self._form = teach.other_form(self._form)
             case Cause.INTERCEPTED:
                 self._note = notices.ask_as_text()
+
+    @property
+    def repetition(self) -> str:
+        """The repetition as a message of its own."""
+        return "\n\n".join(line for line in (self._note, self._reminder(called=True, results=False)) if line)
 
     def _reminder(self, called: bool, results: bool) -> str:
         choice = self._request.tool_choice

@@ -195,6 +195,8 @@ class ToolCallExtractor:
         ending = Ending.FOLLOWED if cut is None or not reading.last else _ending(cut=cut)
         for call in reading.calls:
             decision = _withheld(Reason.UNCLEAR) if inside else decide(call, ending, xml=self._xml)
+            if decision.reason is Reason.UNREADABLE and cut is not None and _breaks_off(settled):
+                decision = _withheld(Reason.CUT_OFF)
             ready += self._outbox.take(Judged(call, decision, reading.dialect))
         return settled.rest, ready
 
@@ -239,7 +241,7 @@ class ToolCallExtractor:
             return reason
         if self.report.released:
             return "tool_calls"
-        return "length" if self.report.withheld or reason == "length" else "stop"
+        return "length" if self.report.cut or reason == "length" else "stop"
 
 
 def last_call(text: str, catalogue: Catalogue) -> Reading | None:
@@ -255,6 +257,14 @@ def last_call(text: str, catalogue: Catalogue) -> Reading | None:
 def _blocks(text: str) -> list[str]:
     """`text` in pieces, the first one last."""
     return [text[at : at + BLOCK] for at in range(0, len(text), BLOCK)][::-1]
+
+
+def _breaks_off(settled: Settled) -> bool:
+    """Whether a call that cannot be read ends in the middle of something: no bracket or tag stands at its end.
+
+    It is not run either way; but "was cut off" is the truer word, and `length` the truer end of the answer.
+    """
+    return not settled.rest.strip() and not settled.text.rstrip().endswith(("}", "]", ">"))
 
 
 def _ending(*, cut: bool) -> Ending:

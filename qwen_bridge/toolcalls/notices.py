@@ -52,33 +52,37 @@ def withheld_before(names: Sequence[str]) -> str:
     return f"Your last call to {which} was incomplete or unclear and was NOT run. Nothing was changed by it."
 
 
-def ask_again(names: Sequence[str]) -> str:
-    """The one repetition that the bridge asks for; it never asks to go on in the middle of a call."""
-    which = next((f" to {name}" for name in reversed(names) if name), "")
-    return (
-        f"(You have answered this before, with a tool call{which} that arrived incomplete and was not run; nothing was "
-        "changed by it. Repeat the last tool call now as one complete call, in exactly the form described before, with "
-        "every tag or brace closed. If its content is long, do it in smaller steps. Write nothing after the call.)"
-    )
+def ask_again(name: str, reason: Reason | None, about: Sequence[str] = (), *, above: bool = False) -> str:
+    """The one repetition that the bridge asks for, with the reason; it never asks to go on in the middle of a call.
+
+    `above`: the model sees the answer with the call, and its reader has seen the words before it.
+    """
+    which = f" to {name}" if name else ""
+    keys = f" ({listed})" if (listed := _listed(about)) else ""
+    why = f"{reason.value}{keys}" if reason is not None else "arrived incomplete"
+    if above:
+        before, again = "(Your last", "Go on behind the words in front of it, without repeating them"
+        why = f"{which} {why}"
+    else:
+        before, again = "(You have answered this before, with a", "Answer again"
+        why = f"{which} that {why}"
+    wanted = _WANTED.get(reason, _WHOLE) if reason is not None else _WHOLE
+    return f"{before} tool call{why} and was not run; nothing was changed by it. {again}: {wanted})"
 
 
-def ask_for_declared(name: str) -> str:
-    """The one repetition where the call named a tool that does not exist here."""
-    which = f"the tool {name}, which is" if name else "a tool that is"
-    return (
-        f"(You have answered this before, with a call to {which} not available; it was not run. Answer again: use only "
-        "the tools described before, by exactly their names, or answer without a tool.)"
-    )
+_WHOLE = (
+    "repeat the last tool call as one complete call, in exactly the form described before, with every tag or brace "
+    "closed. If its content is long, do it in smaller steps. Write nothing after the call."
+)
 
-
-def ask_for_known_keys(name: str, keys: Sequence[str]) -> str:
-    """The one repetition where a call gave parameters that its tool does not have."""
-    which = f" ({listed})" if (listed := _listed(keys)) else ""
-    return (
-        f"(You have answered this before, with a call to {name or 'a tool'} with a parameter that it does not "
-        f"have{which}; it was not run, and nothing was changed by it. Write the call again with the parameters "
-        "described before alone; if it cannot do what you meant without others, do it in another way.)"
-    )
+_WANTED = {
+    Reason.UNKNOWN_TOOL: "use only the tools described before, by exactly their names, or answer without a tool.",
+    Reason.UNKNOWN_KEY: (
+        "give the parameters described before and no others; if the tool cannot do what you meant without others, do "
+        "it in another way."
+    ),
+}
+"""What is asked for where it is not the same call in full."""
 
 
 def ask_for_call(name: str | None) -> str:

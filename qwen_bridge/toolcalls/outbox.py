@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from qwen_bridge.events import StreamEvent, TextDelta, ToolCallDelta, ToolCallEnded, ToolCallStarted
+from qwen_bridge.events import Notice, StreamEvent, TextDelta, ToolCallDelta, ToolCallEnded, ToolCallStarted
 from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls import notices, write_xml
 from qwen_bridge.toolcalls.catalogue import Catalogue
@@ -145,7 +145,7 @@ class Outbox:
             return []
         if decision.reason is not None:
             name = judged.call.name if _NAMEABLE.fullmatch(judged.call.name) else ""
-            return self._paragraph(notices.not_run(name, decision.reason, decision.about))
+            return self._paragraph(notices.not_run(name, decision.reason, decision.about), Notice)
         self._index += 1
         if xml is not None:
             return self._paragraph(xml)
@@ -178,17 +178,17 @@ class Outbox:
         harmless = self._settings.harmless
         return any(call.name not in harmless for call in self.report.released)
 
-    def _paragraph(self, text: str) -> list[StreamEvent]:
+    def _paragraph(self, text: str, kind: type[TextDelta] = TextDelta) -> list[StreamEvent]:
         """A call's XML, or a sentence of the bridge, on a line of its own."""
         ready = self._flushed()
-        return [*ready, *self._show(f"\n\n{text}" if self._line_open else text)]
+        return [*ready, *self._show(f"\n\n{text}" if self._line_open else text, kind)]
 
     def _flushed(self) -> list[StreamEvent]:
         return self._show(self._neutraliser.close()) if self._client == "roo_xml" else []
 
-    def _show(self, text: str) -> list[StreamEvent]:
+    def _show(self, text: str, kind: type[TextDelta] = TextDelta) -> list[StreamEvent]:
         if not text:
             return []
         self.shown = self.shown or bool(text.strip())
         self._line_open = not text.endswith("\n")
-        return [TextDelta(text)]
+        return [kind(text)]

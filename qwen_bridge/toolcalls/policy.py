@@ -40,6 +40,11 @@ class Reason(Enum):
     INTERCEPTED = "was intercepted by the site"
     NOT_ALLOWED = "was not asked for"
 
+    @property
+    def cut(self) -> bool:
+        """Whether the call is incomplete, and not one that was refused: its model stopped too early."""
+        return self in (Reason.CUT_OFF, Reason.TOO_LONG)
+
 
 class Ending(Enum):
     """What came behind a call."""

@@ -58,6 +58,16 @@ class Report:
         return [call for call in self.calls if not call.released]
 
     @property
+    def cut(self) -> bool:
+        """Whether a call was cut off: then the answer ended with `length`, and no sooner.
+
+        A call that was refused (an undeclared tool, two readings) is another matter: the answer is complete. Clients
+        take `length` at its word: Cline shortens its history, qwen-code asks anew, openai-python's stream
+        helper raises.
+        """
+        return any(call.decision.reason is not None and call.decision.reason.cut for call in self.withheld)
+
+    @property
     def must_ask_again(self) -> Reason | None:
         """Why the answer is worth asking for once more, if nothing of it was shown; None if it is not."""
         if self.released:

@@ -146,7 +146,7 @@ async def test_a_call_that_is_asked_for_again_is_one_turn(form: str, simulator: 
 async def test_a_call_that_did_not_run_is_noted_where_it_happened(
     form: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Cut twice: the next turn branches off before, with the model's words and a note, in this chat and any other."""
+    """Cut twice: the next turn goes on from the question, with the model's words and a note, in this chat and any."""
     async with in_process(simulator.url, tmp_path, store="memory") as proxy, client(proxy) as http:
         loop = Loop(Talk(simulator, http), form)
         await loop.step("a.py")
@@ -156,7 +156,7 @@ async def test_a_call_that_did_not_run_is_noted_where_it_happened(
         await loop.step("b.py")
         simulator.world.chats.clear()
         await loop.ask("Done.")
-    assert loop.talk.routes == [NEW, "hit depth=2/3", "hit depth=2/5 edited@2", "reset reason=chat_gone"]
+    assert loop.talk.routes == [NEW, "hit depth=2/3", "hit depth=3/5 broken_off", "reset reason=chat_gone"]
     assert loop.talk.sent == [1, 2, 1, 1]
     parts = context_of(simulator.ledger.to_json()["turns"][-1]).parts
     assert parts[3:6] == [Part("assistant", "I will look."), Part("note", "read_file"), Part("user", "Again.")]

@@ -12,7 +12,16 @@ from tests.harness.agent import AFTER, PRINTED, STEPS, Agent
 from tests.harness.proxy import Proxy
 from tests.harness.sdk import sdk
 from tests.harness.simulate import RemoteSimulator
-from tests.harness.slips import MENTION, SLIPS, WRITTEN, Slip, said, without_closer, without_json_closer
+from tests.harness.slips import (
+    MENTION,
+    SLIPS,
+    WRITTEN,
+    Slip,
+    check_asked_again,
+    said,
+    without_closer,
+    without_json_closer,
+)
 
 FINISH = {"text": "All done."}
 streamed = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -75,9 +84,8 @@ async def test_every_slip(
     if len(turns) == len(STEPS) + 1:
         check_chat(turns)
         assert "length" not in agent.ends
-    else:  # nothing goes on behind an answer that was not whole
-        broken = answers(turns)[:-1:2]
-        assert not set(broken) & set(parents(turns))
+    else:
+        check_asked_again(turns)
         assert "<done>" in turns[-1]["message"]
 
 
@@ -115,17 +123,20 @@ async def test_two_calls_in_one_answer(
     assert message.index("print('old')") < message.index("written")
 
 
-async def test_the_turn_after_a_cut_call_branches_off_before_it(
+async def test_the_turn_after_a_call_that_was_cut_twice_goes_on_from_the_question(
     ways: dict[str, Proxy], qwen: RemoteSimulator, tmp_path: Path
 ) -> None:
-    """The reader is told in a sentence, and Qwen hears that nothing was run, from the node before the broken answer."""
+    """The reader is told in a sentence, and Qwen hears that nothing was run, without the broken answers on its path."""
     cut = said(WRITTEN["qwen_xml"](*STEPS[1]).partition("return")[0])[0]
-    qwen.script(said(WRITTEN["hermes"](*STEPS[0]))[0], cut, FINISH)
+    qwen.script(said(WRITTEN["hermes"](*STEPS[0]))[0], cut, cut, FINISH)
     agent = Agent(sdk(ways["base URL"]), tmp_path)
-    await agent.work("Fix a.py")
+    await agent.work("Fix a.py, cut twice")
     assert agent.ends == ["tool_calls", "length", "stop"]
     assert agent.done == STEPS[:1]
-    assert "not run" in agent.history[-3]["content"]
-    turns = qwen.turns
-    assert turns[2]["parent_id"] == turns[0]["response_id"]
-    assert turns[2]["message"].count("was incomplete or unclear and was NOT run") == 1
+    assert agent.history[-3]["content"].count("not run") == 1
+    first, broken, again, last = qwen.turns
+    assert again["parent_id"] == broken["response_id"]
+    assert [said["content"] for said in last["context"][2:]] == [broken["message"]]
+    assert last["context"][:2] == again["context"][:2]
+    assert first["message"] == last["context"][0]["content"]
+    assert last["message"].count("was incomplete or unclear and was NOT run") == 1

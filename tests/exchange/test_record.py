@@ -93,7 +93,7 @@ def test_a_line_says_of_each_call_what_became_of_it() -> None:
     assert lines_of(one.exchange) == ("write_file intercepted", "write_file hermes_json released")
     one = recording()
     one.play(says(CUT), NO_QUOTA)
-    assert lines_of(one.exchange) == ("write_file mixed withheld (could not be read) repairs=head.json",)
+    assert lines_of(one.exchange) == ("write_file mixed withheld (was cut off) repairs=head.json",)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "x" * 200, "sk and more"])

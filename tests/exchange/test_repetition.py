@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from qwen_bridge.conversation.keys import chain
 from qwen_bridge.events import ReasoningDelta, ResponseEnded, ResponseStarted, StreamEvent, TextDelta
 from qwen_bridge.exchange.effects import Stop
 from qwen_bridge.exchange.repetition import MOST_HELD, Cause, Patience, answers, cause_at_end, demands
 from qwen_bridge.exchange.tooling import Through
-from qwen_bridge.messages import ChatRequest, Message, TextPart, ToolChoice, ToolSpec
+from qwen_bridge.messages import ChatRequest, Message, TextPart, ToolCall, ToolChoice, ToolSpec
 from qwen_bridge.toolcalls.policy import RELEASE, Decision, Reason, Verdict
 from qwen_bridge.toolcalls.report import CallReport, Report
 from tests.exchange.driving import (
@@ -19,6 +21,7 @@ from tests.exchange.driving import (
     HISTORY,
     NO_QUOTA,
     PARENT_REFUSED,
+    SCOPE,
     Answer,
     Driver,
     Told,
@@ -41,7 +44,8 @@ WRITE = ToolSpec(
 READ = ToolSpec("read_file", "Read.", {"type": "object", "properties": {"path": {"type": "string"}}})
 WHOLE = '<tool_call>\n{"name": "write_file", "arguments": {"path": "a", "content": "x"}}\n</tool_call>'
 CUT = WHOLE[:70]
-SENTENCE = "(The call to write_file could not be read and was not run.)"
+MANGLED = WHOLE.replace('"path": "a", ', '"path" a" ')
+SENTENCE = "(The call to write_file was cut off and was not run.)"
 REFUSED = "Tool write_file does not exists."
 
 
@@ -101,7 +105,7 @@ def test_a_cut_call_is_asked_for_again(stream: bool) -> None:
     first, second = one.asked
     assert (first["chat_id"], first["parent_id"]) == (second["chat_id"], second["parent_id"])
     assert "smaller steps" not in words(first)
-    assert "write_file that arrived incomplete and was not run" in words(second)
+    assert "write_file that was cut off and was not run" in words(second)
     assert "smaller steps" in words(second)
     assert words(second).endswith(words(first)[words(first).index("(To use a tool") :])
     assert (calls(told), reason(told)) == ([PUT], "tool_calls")
@@ -120,7 +124,7 @@ def test_the_repetition_is_a_sibling_of_the_broken_answer() -> None:
 
 
 def test_there_is_one_repetition_and_no_more() -> None:
-    """A second cut is told to the client in a sentence, with `length`; the next turn goes on from the question."""
+    """A second broken call is told to the client in a sentence; the next turn goes on from the question."""
     one = driver()
     told = one.play(says(CUT), again(CUT))
     assert told.said[0] == SENTENCE
@@ -128,10 +132,8 @@ def test_there_is_one_repetition_and_no_more() -> None:
     assert [(commit.anchor.parent_id, commit.anchor.depth) for commit in told.commits] == [(frames.USER, 1)]
 
 
-def test_words_that_a_client_has_seen_forbid_it() -> None:
-    """Text in front of the call has left; the same text in one document has not."""
-    told = driver().play(says("I will write it.\n\n", CUT))
-    assert told.said[0] == f"I will write it.\n\n{SENTENCE}"
+def test_words_that_a_client_has_seen_are_not_said_again() -> None:
+    """Text in front of the call has left: the call alone is asked for; the same text in one document has not."""
     one = driver(stream=False)
     told = one.play(says("I will write it.\n\n", CUT), again("Here:\n\n", WHOLE))
     assert (told.said[0].strip(), calls(told)) == ("Here:", [PUT])
@@ -156,7 +158,7 @@ def test_a_call_to_a_tool_that_is_not_there_is_asked_for_in_other_words() -> Non
     """Not in smaller steps: it names what is there."""
     one = driver()
     told = one.play(says(WHOLE.replace("write_file", "fly")), again("I cannot."))
-    assert "a call to the tool fly, which is not available" in words(one.asked[1])
+    assert "a tool call to fly that names a tool that is not available" in words(one.asked[1])
     assert (told.said[0], reason(told)) == ("I cannot.", "stop")
 
 
@@ -187,6 +189,127 @@ def test_a_broken_connection_in_a_call_is_a_fault_and_no_answer() -> None:
     one = driver()
     assert calls(one.play(broken, again(WHOLE))) == [PUT]
     assert one.exchange.repeated is None
+
+
+# -- a call behind words that a client has seen
+
+SHOWN = "I will write it.\n\n"
+XML_CUT = "<tool_call>\n<function=write_file>\n<parameter=path>\na\n</parameter>\n<parameter=content>\nx"
+
+
+@pytest.mark.parametrize("broken", [CUT, XML_CUT, MANGLED], ids=["cut json", "cut", "unreadable"])
+def test_a_call_behind_words_is_asked_for_below_them(broken: str) -> None:
+    """The client gets one message with the words and the call; Qwen hears why, and no word of the history again."""
+    one = driver(asking(*HISTORY, tools=(WRITE, READ)))
+    told = one.play(says(SHOWN, broken), again(WHOLE), found=continuing(one))
+    first, second = one.asked
+    assert (first["chat_id"], first["parent_id"]) == ("old-chat", "old-node")
+    assert (second["chat_id"], second["parent_id"]) == ("old-chat", frames.ANSWER)
+    assert "Two?" not in words(second)
+    assert "(Your last tool call to write_file " in words(second)
+    assert "and was not run; nothing was changed by it" in words(second)
+    assert "(To use a tool" in words(second)
+    assert (told.said[0], calls(told), reason(told)) == (SHOWN, [PUT], "tool_calls")
+    assert [c["delta"].get("role") for chunk in told.chunks for c in chunk["choices"]].count("assistant") == 1
+    assert one.exchange.repeated is Cause.NOT_WHOLE
+    (commit,) = told.commits
+    assert (commit.anchor.parent_id, commit.anchor.previous) == ("answer-again", frames.ANSWER)
+    ids = re.findall(rb'"id":"(call_qb_[^"]+)"', told.body)
+    echo = Message("assistant", (TextPart(SHOWN.strip()),), tool_calls=(ToolCall(ids[0].decode(), "write_file", "{}"),))
+    assert commit.key == chain(SCOPE, [*one.question.request.dialogue, echo])[-1]
+
+
+def test_what_is_said_in_front_of_the_second_call_is_shown() -> None:
+    """On a line of its own, whatever the first words ended with."""
+    told = driver().play(says("I write: ", CUT), again("\n\nSorry.\n\n", WHOLE))
+    assert (told.said[0].rstrip(), calls(told)) == ("I write: \n\n\n\nSorry.", [PUT])
+
+
+def test_a_second_call_that_is_no_better_is_told_in_one_sentence() -> None:
+    """Its own; the next turn goes on from the client's question, and there is no third attempt."""
+    told = driver().play(says(SHOWN, CUT), again(XML_CUT))
+    assert told.said[0] == f"{SHOWN}(The call to write_file was cut off and was not run.)"
+    assert (calls(told), reason(told)) == ([], "length")
+    assert [commit.anchor.parent_id for commit in told.commits] == [frames.USER]
+
+
+def test_a_model_that_gives_no_call_when_asked_for_it() -> None:
+    """Its words are shown, then the sentence about the call that it gave before; it has heard of that."""
+    told = driver().play(says(SHOWN, CUT), again("It is there already."))
+    said = f"{SHOWN}It is there already.\n\n{SENTENCE}"
+    assert (told.said[0], calls(told), reason(told)) == (said, [], "stop")
+    (commit,) = told.commits
+    assert commit.anchor.parent_id == "answer-again"
+    assert commit.key == chain(SCOPE, [user("Write it."), Message("assistant", (TextPart(said),))])[-1]
+
+
+SECOND_FAULTS = {
+    "quota": [NO_QUOTA],
+    "parent": [PARENT_REFUSED],
+    "empty": [EMPTY, EMPTY],
+    "intercepted": [again(REFUSED)],
+}
+
+
+@pytest.mark.parametrize("second", SECOND_FAULTS.values(), ids=SECOND_FAULTS.keys())
+def test_without_a_second_answer_the_first_has_its_end(second: list[Answer]) -> None:
+    """The client's message is closed with the sentence; nothing of the history goes to a new chat."""
+    one = driver(asking(*HISTORY, tools=(WRITE, READ)))
+    told = one.play(says(SHOWN, XML_CUT), *second, found=continuing(one))
+    assert told.said[0] == f"{SHOWN}(The call to write_file was cut off and was not run.)"
+    assert (calls(told), reason(told), told.forgotten) == ([], "length", [])
+    assert [commit.anchor.parent_id for commit in told.commits] == [frames.USER]
+    assert {asked["chat_id"] for asked in one.asked} == {"old-chat"}
+
+
+def test_a_second_answer_that_breaks_off_in_its_words_ends_the_first() -> None:
+    """What was shown stands, the sentence stands on a line of its own, and half a call is none."""
+    broken = Answer(again("Here it ", "is: ", CUT).pieces[:-1], ending="lost")
+    told = driver().play(says(SHOWN, XML_CUT), broken)
+    assert told.said[0].startswith(f"{SHOWN}Here it is:")
+    assert told.said[0].splitlines()[-1].endswith("and was not run.)")
+    assert (calls(told), reason(told)) == ([], "length")
+
+
+def test_a_second_answer_that_fails_before_a_word_is_asked_for_again() -> None:
+    """At the same place, in the same words."""
+    one = driver()
+    told = one.play(says(SHOWN, CUT), Answer(again(WHOLE).pieces[:1], ending="lost"), again(WHOLE))
+    assert [asked["parent_id"] for asked in one.asked] == [None, frames.ANSWER, frames.ANSWER]
+    assert words(one.asked[1]) == words(one.asked[2])
+    assert (told.said[0], calls(told)) == (SHOWN, [PUT])
+
+
+def test_a_client_that_leaves_while_the_call_is_asked_for_goes_on_from_its_own_question() -> None:
+    """It has seen the words alone: neither the broken call nor the bridge's question lies on its path."""
+    one = driver()
+    one.ask()
+    assert one.attempt(says(SHOWN, CUT))
+    one.ask()
+    one.exchange.sent()
+    one.exchange.left()
+    assert one.exchange.unheard == Stop("new-1", "")
+    assert one.exchange.unanswered is not None
+    assert one.exchange.unanswered.anchor.parent_id == frames.USER
+
+
+def test_an_xml_client_gets_its_call_below_its_words() -> None:
+    """The same, with the call in the text."""
+    told = roo().play(says(SHOWN, WRITTEN_XML[:50]), again(WRITTEN_XML))
+    assert told.said[0].rstrip() == f"{SHOWN}{WRITTEN_XML}"
+    assert told.commits[0].anchor.parent_id == "answer-again"
+
+
+@pytest.mark.parametrize(
+    ("withheld", "expected"),
+    [(XML_CUT, "length"), (WHOLE.replace("write_file", "fly"), "stop"), (MANGLED, "stop"), (CUT, "length")],
+    ids=["cut", "undeclared", "unreadable", "cut json"],
+)
+def test_an_answer_ends_with_length_when_a_call_was_cut_and_only_then(withheld: str, expected: str) -> None:
+    """A call that was refused is another matter: the answer is complete, and a sentence says what became of it."""
+    told = driver().play(says(withheld), again(withheld))
+    assert (reason(told), calls(told)) == (expected, [])
+    assert told.said[0].endswith("and was not run.)")
 
 
 # -- a call that is demanded
@@ -301,7 +424,7 @@ def test_an_xml_client_is_asked_again_for_the_same() -> None:
     """A cut call, in its own words: no second language is taught."""
     one = roo()
     told = one.play(says(WRITTEN_XML[:50]), again(WRITTEN_XML))
-    assert "write_to_file that arrived incomplete" in words(one.asked[1])
+    assert "write_to_file that was cut off" in words(one.asked[1])
     assert "<tools>" not in words(one.asked[1])
     assert "<path>a</path>" in told.said[0]
     assert "not run" not in told.said[0]

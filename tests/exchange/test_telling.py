@@ -53,7 +53,7 @@ def test_an_answer_with_a_call_that_was_not_run_has_no_place() -> None:
     cut = telling(STARTED, TextDelta('<tool_call>\n{"name": "put", "argu'), ResponseEnded("stop"), tools=True)
     assert (cut.place, cut.reason) == (None, "length")
     assert cut.report is not None
-    assert cut.message().text == "(The call to put could not be read and was not run.)"
+    assert cut.message().text == "(The call to put was cut off and was not run.)"
 
 
 def test_tokens_are_estimated_where_qwen_did_not_count() -> None:

@@ -8,7 +8,7 @@ it is asked once more.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -168,3 +168,18 @@ SLIPS: tuple[Slip, ...] = (
     cut_json,
     cut_in_its_head,
 )
+
+
+def check_asked_again(turns: Sequence[dict[str, Any]]) -> None:
+    """Every other answer held a call that was not whole: it was asked for again in the same chat, and the next turn
+    goes on from the second answer.
+
+    Behind words that the client has seen it is asked for alone, below the broken answer; else beside it.
+    """
+    for broken, again in zip(turns[:-1:2], turns[1::2], strict=False):
+        assert "and was not run; nothing was changed by it" in again["message"]
+        below = again["message"].startswith("(Your last tool call")
+        assert again["parent_id"] == (broken["response_id"] if below else broken["parent_id"])
+    seconds = [turn["response_id"] for turn in turns[1::2]]
+    assert [turn["parent_id"] for turn in turns[2::2]] == seconds[: len(turns[2::2])]
+    assert len({turn["chat_id"] for turn in turns}) == 1

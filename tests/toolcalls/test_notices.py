@@ -24,9 +24,11 @@ def test_the_model_is_told_and_asked() -> None:
     """The next message says what did not run, and one repetition asks for the whole call, never for the rest."""
     assert "write_file" in notices.withheld_before(["write_file"])
     assert "NOT run" in notices.withheld_before([])
-    assert "one complete call" in notices.ask_again(["put", ""])
-    assert "to put" in notices.ask_again(["put", ""])
-    assert "continue" not in notices.ask_again([])
+    assert "one complete call" in notices.ask_again("put", Reason.CUT_OFF)
+    assert "tool call to put that was cut off and was not run" in notices.ask_again("put", Reason.CUT_OFF)
+    assert "last tool call to put was cut off and was not run" in notices.ask_again("put", Reason.CUT_OFF, above=True)
+    assert "continue" not in notices.ask_again("", None)
+    assert "tools described before" in notices.ask_again("put", Reason.UNKNOWN_TOOL)
     assert "the tool put" in notices.ask_for_call("put")
     assert "one of the tools" in notices.ask_for_call(None)
 
@@ -37,5 +39,6 @@ def test_an_unknown_key_is_told_to_reader_and_model() -> None:
     assert told == "(The call to shell gives a parameter that the tool does not have (dry_run) and was not run.)"
     assert notices.without_not_run(f"Well.\n\n{told}") == ("Well.", ["shell (which does not have dry_run)"])
     assert "shell (which does not have dry_run)" in notices.withheld_before(["shell (which does not have dry_run)"])
-    assert "(dry_run)" in notices.ask_for_known_keys("shell", ["dry_run"])
-    assert "<" not in notices.ask_for_known_keys("shell", ["<x>"])
+    assert "(dry_run)" in notices.ask_again("shell", Reason.UNKNOWN_KEY, ["dry_run"])
+    assert "no others" in notices.ask_again("shell", Reason.UNKNOWN_KEY, ["dry_run"])
+    assert "<" not in notices.ask_again("shell", Reason.UNKNOWN_KEY, ["<x>"])
