@@ -9,6 +9,7 @@ from qwen_bridge.toolcalls.catalogue import Tool
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.tags import after_space
 from qwen_bridge.toolcalls.value_end import value_end
+from qwen_bridge.toolcalls.wreckage import swallows_tag
 
 
 @dataclass(slots=True)
@@ -35,6 +36,9 @@ def read_block(
         end = value_end(bounds, opener)
         value = text[opener.end : end.start] if opener.value is None else opener.value
         block.values.append((opener.key, value))
+        mended = bool(end.flaw or end.repair)
+        if opener.value is None and swallows_tag(text, opener, end.start, tool, bounds.given, mended=mended):
+            block.flaws.add(Flaw.AMBIGUOUS)
         bounds.given.append(opener.key)
         block.end = end.after
         block.repairs += [repair for repair in (opener.repair, end.repair) if repair]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qwen_bridge.toolcalls.catalogue import Catalogue
@@ -23,12 +23,16 @@ _META = frozenset(("id", "type", "index", "call_id", "thought"))
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One call of the value. `arguments` is None where they cannot be read; `scalar` is a lone string argument."""
+    """One call of the value. `arguments` is None where they cannot be read; `scalar` is a lone string argument.
+
+    `beside` are other members that stand beside the name and the arguments.
+    """
 
     name: str | None
     arguments: Mapping[str, Any] | None
     repairs: tuple[str, ...] = ()
     scalar: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 def calls_in(value: Any, catalogue: Catalogue, *, wrapped: bool) -> list[Entry] | None:
@@ -55,7 +59,7 @@ def calls_in(value: Any, catalogue: Catalogue, *, wrapped: bool) -> list[Entry] 
 
 
 def _noted(entries: list[Entry], repair: str) -> list[Entry]:
-    return [Entry(one.name, one.arguments, (repair, *one.repairs), one.scalar) for one in entries]
+    return [replace(one, repairs=(repair, *one.repairs)) for one in entries]
 
 
 def _double_encoded(value: str, catalogue: Catalogue) -> list[Entry] | None:
@@ -89,7 +93,9 @@ def _object(value: dict[str, Any], catalogue: Catalogue, *, wrapped: bool) -> En
     name = str(value[name_key])
     repairs = ("json.key_drift",) if name_key != "name" or arguments_key not in ("arguments", None) else ()
     if arguments_key is not None:
-        return _entry(name, value[arguments_key], repairs)
+        known = (name_key, arguments_key, *_META)
+        others = tuple(key for key in value if key not in known and not _emptied(key, value[key]))
+        return replace(_entry(name, value[arguments_key], repairs), beside=others)
     if not wrapped:
         return None
     rest = {key: one for key, one in value.items() if key not in (name_key, *_META) and not _emptied(key, one)}

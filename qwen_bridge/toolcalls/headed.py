@@ -14,6 +14,7 @@ from qwen_bridge.toolcalls.dialects.head import Head
 from qwen_bridge.toolcalls.dialects.heads import read_head
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows, read_closing
+from qwen_bridge.toolcalls.json_doubts import doubts
 from qwen_bridge.toolcalls.loose_json import Unreadable, may_go_on, read_json
 from qwen_bridge.toolcalls.reading import Call, Reading, checked_call, reading_of
 from qwen_bridge.toolcalls.ruins import ruin_end
@@ -117,6 +118,7 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
         flaws.add(Flaw.REPEATED)
     if read.missing:
         flaws.add(Flaw.VALUE_OPEN if nothing_follows(text, read.end) else Flaw.CLOSER_MISSING)
+    flaws |= doubts(read, read.value, tool, headed=True)
     if may_go_on(text, read.end):
         flaws.add(Flaw.AMBIGUOUS)
     return _Body(read.end, arguments, flaws, [*read.repairs, *repairs], json=True)

@@ -9,6 +9,7 @@ from qwen_bridge.toolcalls.catalogue import Catalogue, Tool
 from qwen_bridge.toolcalls.envelope import Entry, calls_in
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows, read_closing
+from qwen_bridge.toolcalls.json_doubts import beside, doubts, flat
 from qwen_bridge.toolcalls.loose_json import JsonValue, Unreadable, may_go_on, read_json
 from qwen_bridge.toolcalls.reading import Call, Reading, reading_of, typed_call
 from qwen_bridge.toolcalls.ruins import wrapper_closer
@@ -91,7 +92,10 @@ def _json_call(entry: Entry, read: JsonValue, flaws: set[Flaw], catalogue: Catal
     if members is None and entry.scalar is not None and (key := _only_parameter(named.tool)) is not None:
         members = {key: entry.scalar}
         repairs.append("json.bare_argument")
-    return typed_call(entry.name, named.tool, members, flaws, repairs)
+    doubtful = doubts(read, members, named.tool) | beside(entry.beside, named.tool)
+    if "json.flat_arguments" in entry.repairs:
+        doubtful |= flat(members or {}, named.tool)
+    return typed_call(entry.name, named.tool, members, flaws | doubtful, repairs)
 
 
 def _only_parameter(tool: Tool) -> str | None:

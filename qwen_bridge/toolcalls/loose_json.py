@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _WORD = re.compile(r"[A-Za-z_./~][\w./~:@-]*")
 _KEY_WORD = re.compile(r"[^\W\d][\w-]*")
 _NEXT_KEY = re.compile(r'\s*"(?:[^"\\\n]|\\u[0-9a-fA-F]{4}){1,80}"\s*:')
-_DECOY = re.compile(r'"(?:[^"\\\n]|\\u[0-9a-fA-F]{4}){1,80}\\?"\s*:')
+_DECOY = re.compile(r'"(?:[^"\\\n]|\\u[0-9a-fA-F]{4}){1,80}\\?"\s*:|"\s*,\s*["\']?\w{1,80}["\']{0,2}\s*:')
 _END_OF_TEXT = re.compile(
     r"\s*(?:\Z|[<＜]\s*[/／]\s*[|｜]?\w*[|｜]?(?:tool|func|invoke|param|arg|call|think)|[<＜]\s*[/／][^<>＜＞\n]{1,80}[>＞]\s*\Z)"
 )

@@ -109,13 +109,13 @@ def _unfinished(text: str, tag: Tag, written: str, tool: Tool) -> Opener | None:
         if length == len(written) and written not in tool.properties:
             key = _alone_on_its_line(text, tag, written, key, tool)
         if key is not None:
-            start = text.index(written, tag.start) + length
+            start = text.index(written, text.index(tag.word, tag.start) + len(tag.word)) + length
             start += bool(text[start : start + 1]) and text[start] in (*_QUOTES, " ", "\t", ":", "=")
             return Opener(key, True, tag.start, start, repair="param.bracket_missing")
     begun = [key for key in tool.properties if written.startswith(key) and written != key]
     if len(begun) != 1:
         return None
-    start = text.index(written, tag.start) + len(begun[0])
+    start = text.index(written, text.index(tag.word, tag.start) + len(tag.word)) + len(begun[0])
     return Opener(begun[0], True, tag.start, start, repair="param.fused_value")
 
 

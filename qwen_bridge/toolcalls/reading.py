@@ -10,6 +10,7 @@ from qwen_bridge.toolcalls import arguments as typing_of
 from qwen_bridge.toolcalls.catalogue import Tool
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows
+from qwen_bridge.toolcalls.likeness import alike
 
 SETTLED = frozenset(
     (Flaw.UNDECLARED, Flaw.NAMELESS, Flaw.INCOMPLETE, Flaw.TWO_VALUES, Flaw.NULL_OR_TEXT, Flaw.KEY_UNKNOWN)
@@ -62,6 +63,9 @@ def typed_call(
 def checked_call(tool: Tool, arguments: dict[str, Any], flaws: set[Flaw], repairs: list[str]) -> Call:
     """The call, with what the schema says is missing, and without keys that it forbids."""
     if tool.closed and (unknown := arguments.keys() - tool.properties.keys()):
+        missing = tool.properties.keys() - arguments.keys()
+        if any(alike(key, one) or key.startswith(one) for key in unknown for one in missing):
+            flaws = flaws | {Flaw.KEY_UNKNOWN}  # one of its own, misspelt, and not one too many
         arguments = {key: value for key, value in arguments.items() if key not in unknown}
         repairs = [*repairs, "key.forbidden_dropped"]
     if not tool.required <= arguments.keys():

@@ -15,6 +15,9 @@ from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.openers import Opener
 from qwen_bridge.toolcalls.tags import NAMESPACE, PARAMETERS, WRAPPERS, Tag, after_space, tag_at
 
+_INDENT = 200
+"""Blanks before a tag on its line, at most, that are layout."""
+
 _CDATA = "<![CDATA["
 _CDATA_END = re.compile(r"\]\]>")
 _CLOSERS_ONLY = re.compile(r"(?:\s*[<＜]\s*[/／][^<>＜＞]*[>＞])*\s*")
@@ -22,7 +25,7 @@ _STRANGE_CLOSER = re.compile(
     rf"[<＜\[{{(]\s*[/／\\]{{1,3}}\s*{NAMESPACE}(?P<word>[\w:.\-]*)[^<>\n]{{0,20}}[>＞\]}})]\Z"
 )
 _HALF_CLOSER = re.compile(rf"\s*[<＜][ \t]*(?:[/／][ \t]*{NAMESPACE}(?P<word>[\w.\-]*))?\s*\Z")
-_LOST_BRACKET = re.compile(rf"[/／]?{NAMESPACE}(?P<word>[\w.\-]+)[>＞]\Z")
+_LOST_BRACKET = re.compile(rf"(?:[/／]?{NAMESPACE}(?P<word>[\w.\-]+)[>＞]|\n[ \t]*[/／](?P<bare>[\w.\-]+))\Z")
 _VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
 
 
@@ -120,6 +123,7 @@ class _Scan:
             if tag.plain and self._bounds.after(tag.end, self._opener) in (Next.PARAMETER, Next.CALL_END):
                 return self._own_closer(tag)  # `<parameter>` where only a closer makes sense: its slash was lost
             self._nested += 1
+            self._lost += tag.plain and self._opener.repair == "param.nameless"  # its like, without a name
         return None
 
     def _parameter_inside(self, inner: Opener) -> None:
@@ -185,6 +189,8 @@ class _Scan:
         """A closer inside that nothing opened may be what is left of a parameter whose opener was lost."""
         if self._lost or (self._opener.word is None and self._inner and self._bounds.any_free(self._opener)):
             return Flaw.AMBIGUOUS
+        if self._doubled_opener and (self._inner or self._rivals):
+            return Flaw.AMBIGUOUS
         if self._bounds.text.startswith((">", "＞"), self._opener.end) or self._bounds.text[end - 1] in "<＜":
             return Flaw.AMBIGUOUS  # a bracket too many, or the first or last character of the value
         return None
@@ -227,10 +233,15 @@ class _Scan:
             return End(last.start, last.end, Flaw.AMBIGUOUS if doubtful else None, "param.nested_unbalanced")
         if self._inner or self._lost:
             return End(tag.start, tag.start, Flaw.AMBIGUOUS)
-        strange = self._doubled_opener or self._ends_in_strange_closer(tag.start) or not self._bounds.has_schema
-        strange = strange or not self._bounds.text[self._opener.end : tag.start].strip()
+        strange = self._doubled_opener or self._ends_in_strange_closer(tag.start) or self._ends_in_loose(tag.start)
+        empty = not self._bounds.text[self._opener.end : tag.start].strip()
+        strange = strange or empty or not self._bounds.has_schema
         doubt = Flaw.AMBIGUOUS if strange else Flaw.VALUE_UNCLOSED
         return End(self._without_layout(tag.start), tag.start, doubt, "param.closer")
+
+    def _ends_in_loose(self, at: int) -> bool:
+        """Whether nothing but brackets stands between a closer of the call that was passed over and the one at `at`."""
+        return self._loose is not None and not self._bounds.text[self._loose.end : at].strip("<>＜＞ \t\r\n")
 
     def _ends_in_strange_closer(self, at: int) -> bool:
         """Whether the value ends with a closer of something that it did not open: its own, in other words?"""
@@ -238,9 +249,10 @@ class _Scan:
         near = max(0, len(value) - 100)
         found = _STRANGE_CLOSER.search(value, near)
         if found is not None:
-            return f"<{found['word']}" not in value
+            return (f"<{found['word']}" if found["word"] else "<>") not in value
         lost = _LOST_BRACKET.search(value, near)  # `/parameter>` and `parameter>`
-        return lost is not None and lost["word"] in (self._opener.word, self._opener.key, *PARAMETERS)
+        word = lost and (lost["word"] or lost["bare"])
+        return bool(word) and word in (self._opener.word, self._opener.key, *PARAMETERS)
 
     def _without_layout(self, at: int) -> int:
         """The end of an unclosed value: the line that its closer should have stood on is none of it."""
@@ -255,8 +267,15 @@ class _Scan:
         own_line = not self._bounds.text[line : opener.at].strip() or line <= self._opener.end
         certain = (own_line or self._bounds.requires(opener.key)) and not self._doubled_opener
         certain = certain and not self._ends_in_strange_closer(opener.at)
-        start = self._without_layout(opener.at)
+        certain = certain and not self._inner  # our own closer came later: the next parameter may be a piece of it
+        start = self._without_layout(self._line_of(opener.at))
         return End(start, opener.at, None if certain else Flaw.AMBIGUOUS, "param.closer")
+
+    def _line_of(self, at: int) -> int:
+        """Where the line of the next parameter begins, if only blanks stand before it there."""
+        near = max(self._opener.end, at - _INDENT)
+        line = near + len(self._bounds.text[near:at].rstrip(" \t"))
+        return line if self._bounds.text.endswith("\n", self._opener.end, line) else at
 
     def _at_text_end(self) -> End:
         size = len(self._bounds.text)

@@ -4,7 +4,8 @@ Prints how many cases were read (lenient, strict), missed, wrong, and how many c
 figures published for other parsers on a corpus of which the given one may be a part. With `--invent` the cases are
 made from a seed: good calls in every dialect, each defect of the taxonomy, alone and in pairs, hostile bodies, cuts
 and mentions, with what the policy wants of each. `--failures` lists the cases that were not read to the byte,
-`--show` prints them, `--write` keeps the cases themselves.
+`--show` prints them, `--write` keeps the cases themselves. With `--mutate CORPUS` the structure of each case that calls
+is broken at one token at a time (`mutate`), and the table says how often anything but the case's own calls came of it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from qwen_bridge.toolcalls.cases import parse
 from qwen_bridge.toolcalls.score import PUBLISHED, Outcome, Sum, judge, sums
 from tests.toolcalls.invented.invent import invent
+from tests.toolcalls.mutate import LONGEST, lines, mutate
 
 HEADER = (
     f"{'':<36}{'cases':>6}{'lenient':>9}{'strict':>8}{'missed':>8}{'wrong':>7}{'false':>7}{'danger':>8}{'destr.':>8}"
@@ -29,6 +31,8 @@ def main() -> int:
     """Parse the command line, score, print; the exit status is 0 once a table was printed."""
     given = _command_line()
     cases = _cases(given)
+    if given.mutate is not None:
+        return _mutate(given, cases)
     if given.write:
         given.write.write_text("".join(f"{json.dumps(case)}\n" for case in cases), encoding="utf-8")
     results = [parse(case, given.cut) for case in cases]
@@ -49,21 +53,37 @@ def _command_line() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("corpus", type=Path, nargs="?")
     arguments.add_argument("--invent", type=int, nargs=2, metavar=("SEED", "COUNT"))
+    arguments.add_argument("--mutate", type=Path, metavar="CORPUS")
+    arguments.add_argument("--most", type=int, help="mutants of each kind and case, drawn by --seed; else all")
+    arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--cut", default="whole")
     arguments.add_argument("--by", choices=("group", "dialect", "defect"), action="append")
     arguments.add_argument("--failures", action="store_true")
     arguments.add_argument("--show", action="store_true")
     arguments.add_argument("--write", type=Path)
     given = arguments.parse_args()
-    if (given.corpus is None) == (given.invent is None):
-        arguments.error("give a corpus, or --invent SEED COUNT")
+    if sum(one is not None for one in (given.corpus, given.invent, given.mutate)) != 1:
+        arguments.error("give a corpus, or --invent SEED COUNT, or --mutate CORPUS")
     return given
 
 
 def _cases(given: argparse.Namespace) -> list[dict[str, Any]]:
     if given.invent:
         return list(invent(*given.invent))
-    return [json.loads(line) for line in given.corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
+    corpus = given.mutate or given.corpus
+    return [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _mutate(given: argparse.Namespace, cases: Sequence[Mapping[str, Any]]) -> int:
+    """Break the structure of every case, and print what came of it."""
+    found = mutate([case for case in cases if len(case["raw"]) <= LONGEST], seed=given.seed, most=given.most)
+    print("\n".join(lines(found)))
+    if given.failures or given.show:
+        for case, mutant, calls in found.thirds:
+            print(f"{case['id']:<20}{mutant.kind:<10}{mutant.was!r} at {mutant.at}")
+            if given.show:
+                print(f"{mutant.raw}\n  called {json.dumps(calls)}\n")
+    return 0
 
 
 def _list(

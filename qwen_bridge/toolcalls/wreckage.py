@@ -1,0 +1,161 @@
+"""What is left of a broken tag in a value that has swallowed it.
+
+A tag that a model misspelt, tore apart or turned round is no tag any more, and what it should have ended goes on.
+Nothing here repairs that, for a value may hold such text by right; but there are two readings then, and two are none.
+"""
+
+from __future__ import annotations
+
+import re
+
+from qwen_bridge.toolcalls.arguments import is_body, is_file, kinds
+from qwen_bridge.toolcalls.catalogue import Tool
+from qwen_bridge.toolcalls.likeness import alike
+from qwen_bridge.toolcalls.openers import Opener
+from qwen_bridge.toolcalls.tags import after_space, tag_at
+
+_CALL_WORDS = frozenset(("parameter", "function", "invoke", "call", "tool_call"))
+
+REACH = 100
+"""Characters from the end of a value in which the rest of its closer is looked for."""
+
+_BRACKET_FIRST = re.compile(
+    r"""[>＞]|\s*(?:["'”]\s*[>＞]|[>＞][ \t]*(?:\r?\n|\Z)|[>＞][^\s>=][^\n]*\s*\Z|[,:][ \t]*(?:\r?\n))"""
+)
+_CLOSER_FIRST = re.compile(r"\s*[<＜][ \t]*[/／][ \t]*(?P<word>[\w.\-]*)[ \t]*[>＞]")
+_TORN = re.compile(r"[<＜](?P<between>[\s/／\\>＞]{2,12})(?P<word>[\w.\-]+)")
+_TURNED = re.compile(
+    r"""^[<>＜＞=/\s"']*parameter[<>＜＞=:/\s"']*(?:name)?[<>＜＞=:/\s"']*(?P<key>[^\W\d][\w.\-]*)""", re.MULTILINE
+)
+_REGULAR = re.compile(r"""\s*[<＜]parameter(?:=|\s+name=)["']?[\w.\-]+["']?[>＞]?""")
+_BRACKET_LATE = re.compile(r"""\s*["'”]?\s*[>＞]""")
+_NO_WORD = re.compile(r"[\s<>＜＞/／\\|｜]+")
+_LOST_BOTH = re.compile(r"\n[ \t]*[/／]?(?P<word>[\w.\-]+)[>＞]?\s*\Z")
+_CLOSER = re.compile(r"[<＜]?[ \t]*[/／\\]{1,3}\s*(?P<word>[\w.\-]{3,40})\s*[>＞]?\s*(?=[<＜])")
+_OPENER = re.compile(
+    r"""(?<!\w)(?P<word>[^\W\d]\w{2,12})\s*(?:[=:]+|\s+name\s*[=:]+)"""
+    r"""\s*["'“”]?(?P<key>[^\W\d][\w.\-]*)["'“”]?\s*[>＞]"""
+)
+_CDATA_BROKEN = re.compile(r"\A\s*(?:<<!|<?!?\[{0,2}C?\w{0,4}ATA\[|<!?\[{0,2}CDAT?A?\[?(?!ATA\[))")
+
+
+def swallows_tag(text: str, opener: Opener, end: int, tool: Tool, given: list[str], *, mended: bool) -> bool:
+    """Whether what stands between a parameter's opener and `end`, that of its value, holds pieces of a tag of the call.
+
+    `given` are the keys before this one; `mended` says that the value had no closer, or a strange one.
+    """
+    raw = text[opener.end : end]
+    words = {opener.word or "parameter", opener.key}
+    free = frozenset(tool.properties.keys() - {opener.key, *given})
+    return (
+        _begins_in_tag(text, opener, raw)
+        or any(_is_torn(found) and _is_own(found["word"], words) for found in _TORN.finditer(raw))
+        or _ends_in_closer(raw, words | _CALL_WORDS)
+        or (mended and _holds_own(raw, opener))
+        or ((mended or opener.repair == "param.nameless") and _begins_in_closer(raw, words))
+        or _holds_opener(raw, free, short=not is_body(opener.key))
+        or _holds_closer(raw, words, free, tool)
+        or _half_wrapped(raw, opener, tool)
+    )
+
+
+def _begins_in_tag(text: str, opener: Opener, raw: str) -> bool:
+    """The bracket or the quote that the opener, or what stands before it, should have ended with."""
+    first = raw.lstrip()[:1]
+    if opener.repair == "param.bracket_missing" and (not first or _BRACKET_LATE.match(raw)):
+        return True
+    if first in (">", "＞") and text[: opener.at][-40:].rstrip()[-1:].isalnum():
+        return True
+    quote = raw[:1]
+    if quote in ('"', "'") and text.count(quote, opener.at, opener.end) % 2:
+        return True
+    return _BRACKET_FIRST.match(raw) is not None or raw.startswith(f"<parameter={opener.key}>")
+
+
+def _is_torn(found: re.Match[str]) -> bool:
+    """Whether a closer is none as tags go: two slashes, or a line's end, or its bracket, before its word."""
+    between = found["between"]
+    slashes = sum(between.count(mark) for mark in "/／\\")
+    return slashes > 0 and (slashes > 1 or "\n" in between or ">" in between or "＞" in between)
+
+
+def _is_own(word: str, words: set[str]) -> bool:
+    return word in words | _CALL_WORDS or word.startswith("parameter")
+
+
+def _begins_in_closer(raw: str, words: set[str]) -> bool:
+    first = _CLOSER_FIRST.match(raw)
+    return first is not None and first["word"] in words | _CALL_WORDS
+
+
+def _holds_own(raw: str, opener: Opener) -> bool:
+    """Pieces of the value's own tags, where it has no closer of its own sort: one of them may have been it."""
+    kept = raw.rstrip()
+    if kept[-1:] in ("/", "\\", "<", "＜") or kept.rpartition("\n")[2].strip() in (
+        opener.word,
+        opener.key,
+        "parameter",
+    ):
+        return True
+    own = opener.word or "parameter"
+    return f"<{own}" in raw or f"</{own}" in raw
+
+
+def _ends_in_closer(raw: str, words: set[str]) -> bool:
+    tail = raw[-REACH:].rstrip()
+    if (found := _LOST_BOTH.search(tail)) is not None and found.group().strip()[-1:] in (">", "＞"):
+        return found["word"] in words
+    at = max(tail.rfind("<"), tail.rfind("＜"))
+    if at < 0:
+        return False
+    word = _NO_WORD.sub("", tail[at:])
+    if not word:
+        return "<>" not in raw  # `</>` that nothing in the value opened
+    if re.fullmatch(r"[\w.\-]+", word) is None or f"<{word}" in raw[: len(raw.rstrip()) - len(tail) + at]:
+        return False
+    closing = not set(tail[at:]).isdisjoint("/／\\")
+    return word in words or (closing and any(alike(word, one) for one in words))
+
+
+def _holds_opener(raw: str, free: frozenset[str], *, short: bool) -> bool:
+    """A parameter that could still come, behind what is nearly the right word; behind that word in a `short` value."""
+    if short and any(f"<parameter={key}>" in raw for key in free):
+        return True
+    for found in _OPENER.finditer(raw):
+        regular = found["word"] in ("parameter", "param")
+        misspelt = found["key"] in free and alike(found["word"], "parameter")
+        if misspelt or (regular and any(alike(found["key"], key) for key in free)):
+            return True
+    for found in _TURNED.finditer(raw):
+        turned = not set(found.group()).isdisjoint("<>＜＞") and _REGULAR.fullmatch(found.group()) is None
+        if turned and found["key"] in free:
+            return True
+    return "<parameter" in raw and any(f"<parameter{key}" in raw for key in free)
+
+
+def _holds_closer(raw: str, words: set[str], free: frozenset[str], tool: Tool) -> bool:
+    """What is nearly a closer of the value, and then a parameter that could still come."""
+    for found in _CLOSER.finditer(raw):
+        following = tag_at(raw, after_space(raw, found.end()))
+        if following is None or following.closing or not any(alike(found["word"], one) for one in words):
+            continue
+        key = re.search(r"[\w.\-]+\s*[\"'”]?\s*\Z", following.rest)
+        if (tool.key(key.group().strip(" \t\"'”")) if key else tool.key(following.word)) in free:
+            return True
+    return False
+
+
+def _half_wrapped(raw: str, opener: Opener, tool: Tool) -> bool:
+    """Half of CDATA, or, around what should be no text, half of `<value>`."""
+    value = raw.strip()
+    if value.startswith("<![CDATA["):
+        inside, mark, behind = value.rpartition("]]>")
+        if not mark or "<" in behind or ">" in behind or inside.startswith("<![CDATA[[") is not inside.endswith("]"):
+            return True
+    elif _CDATA_BROKEN.match(value) or (value.endswith(("]]>", "]]>>")) and "<![CDATA[" not in value[2:]):
+        return True
+    if is_file(opener.key) or "string" in (kinds(tool.schema(opener.key)) or ("string",)):
+        return False
+    whole = value.startswith("<value>") and value.endswith("</value>") and not value[7:].lstrip().startswith(">")
+    whole = whole and "value>" not in value[7:-8]
+    return not whole and ("<value" in value[:8] or "value>" in value[-8:])

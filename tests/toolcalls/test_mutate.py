@@ -1,0 +1,64 @@
+"""Structure broken one token at a time: in the open corpus, where it is, and in calls of our own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.harness.shared import DATA
+from tests.toolcalls.bench import TOOLS, bare, hermes, invoke, qwen_xml, tagged
+from tests.toolcalls.mutate import KINDS, LONGEST, lines, mutants_of, mutate
+
+CORPUS = DATA / "toolcalls.jsonl"
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("put", {"path": "a.py", "content": "one = 1\ntwo = 2"}),
+    ("shell", {"command": "ls -la /srv", "cwd": "/var/lib", "timeout": 25}),
+]
+
+
+@pytest.mark.parametrize("form", [qwen_xml, tagged, invoke, hermes, bare], ids=lambda form: form.__name__)
+def test_a_good_call_with_one_broken_token_is_itself_or_nothing(form: Any) -> None:
+    """However one token of a good call is broken, no other call comes of it."""
+    cases = [{"id": name, "raw": form(name, given), "tools": TOOLS} for name, given in CALLS]
+    found = mutate(cases)
+    assert sum(tally.tried for tally in found.tallies.values()) > 100
+    assert [(mutant.raw, calls) for _, mutant, calls in found.thirds] == []
+
+
+def test_values_are_left_alone() -> None:
+    """A mutant differs in structure: each value of the call stands in it whole."""
+    arguments = {"path": "src/a.py", "content": "x = {'k': [1]}"}
+    raw = hermes("put", arguments)
+    mutants = list(mutants_of(raw, [{"name": "put", "arguments": arguments}]))
+    assert {mutant.kind for mutant in mutants} == set(KINDS)
+    assert all("src/a.py" in mutant.raw and "x = {'k': [1]}" in mutant.raw for mutant in mutants)
+
+
+def test_a_third_thing_is_told() -> None:
+    """The table counts it, and says which token it was: a tool without a schema takes any key."""
+    case = {"id": "x", "raw": hermes("free", {"note": "ab"}), "tools": [{"name": "free"}]}
+    found = mutate([case])
+    assert any(mutant.kind == "misspell" for _, mutant, _ in found.thirds)
+    assert any("misspell" in line and line.endswith("'") for line in lines(found))
+
+
+@pytest.mark.skipif(not CORPUS.is_file(), reason="needs the corpus in ../shared/data")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_corpus_with_one_broken_token_runs_nothing_else(kind: str) -> None:
+    """Of a few mutants of every case, none runs a tool that may destroy something otherwise than the case does."""
+    tally = corpus_mutated().tallies[kind]
+    assert tally.tried > 300
+    assert tally.destructive == 0
+    assert tally.third <= tally.tried / 200
+
+
+_KEPT: list[Any] = []
+
+
+def corpus_mutated() -> Any:
+    if not _KEPT:
+        cases = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
+        _KEPT.append(mutate([case for case in cases if len(case["raw"]) <= LONGEST], seed=1, most=3))
+    return _KEPT[0]

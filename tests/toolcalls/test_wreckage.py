@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.toolcalls.bench import calls
+
+HEAD = "<function=put>\n<parameter=path>"
+TAIL = "</parameter>\n<parameter=content>\nx\n</parameter>\n</function>"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        f"{HEAD}\na\n</>\n<parameter=content>\nx\n</parameter>\n</function>",
+        f"{HEAD}\na\n<//parameter>\n<parameter=content>\nx\n</parameter>\n</function>",
+        f"{HEAD}\na\n</\nparameter\n>\n<parameter=content>\nx\n</parameter>\n</function>",
+        f"{HEAD}\na\n</>parameter\n<parameter=content>\nx\n</parameter>\n</function>",
+        f"{HEAD}\na\n</paraneter>\n<parameter=content>\nx\n</parameter>\n</function>",
+        f"{HEAD}\na\n<paraneter=content>\nx\n</parameter>\n</function>",
+        f"{HEAD}\na\n<parameter==content>\nx\n</parameter>\n</function>",
+        f"{HEAD}\na\n<parameter\n=content>\nx\n</parameter>\n</function>",
+        f"{HEAD}>\na\n{TAIL}",
+        f"<function=put>\n<parameter=path\n>\na\n{TAIL}",
+        f'<function=put>\n<parameter name="path>"a{TAIL}',
+        f"{HEAD}<![CDATA[a{TAIL}",
+        f"{HEAD}![CDATA[a]]>{TAIL}",
+        "<put>\n<path>a<path/>\n<content>x</content>\n</put>",
+        "<put>\n<path>a</>\n<content>x</content>\n</put>",
+    ],
+)
+def test_a_value_that_swallowed_a_broken_tag_is_not_run(broken: str) -> None:
+    """What should have ended a value, or begun the next, stands in it: nobody can tell."""
+    assert calls(broken) in ([], [("put", {"path": "a", "content": "x"})])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return (\n  <>\n    <p>x</p>\n  </>\n)",
+        "<>a</>",
+        "> quoted\n> more",
+        "</div>\n<p>",
+        "text </contents> and <parameters>",
+        '<meta name="path">',
+        "a <![CDATA[b]]> c",
+        "x[0]]",
+        "it is the parameter path that counts < here",
+    ],
+)
+def test_a_body_that_only_looks_alike_is_one(body: str) -> None:
+    """Markup of other sorts, quotations and words about parameters are data."""
+    text = f"<function=put>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n{body}\n</parameter>\n</function>"
+    assert calls(text) == [("put", {"path": "a", "content": body})]
