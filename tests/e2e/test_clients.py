@@ -55,12 +55,12 @@ class OnlyHTTP2(ssl.SSLContext):
         super().set_alpn_protocols(["h2"])
 
 
-def http2(proxy: Proxy) -> httpx.AsyncClient:
+def http2(proxy: Proxy, openai: str = OPENAI) -> httpx.AsyncClient:
     """An HTTP/2 client that means OpenAI, through CONNECT and TLS."""
     trust = OnlyHTTP2(ssl.PROTOCOL_TLS_CLIENT)
     trust.load_verify_locations(proxy.authority)
     return httpx.AsyncClient(
-        base_url=OPENAI, proxy=proxy.url, verify=trust, trust_env=False, http2=True, http1=False, timeout=30
+        base_url=openai, proxy=proxy.url, verify=trust, trust_env=False, http2=True, http1=False, timeout=30
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,10 +14,12 @@ import httpx
 import pytest
 
 from qwen_bridge.simulator.server import Simulator
+from qwen_bridge.simulator.world import Settings as World
+from tests.e2e.test_clients import http2
 from tests.e2e.test_foreign_hosts import foreign
 from tests.harness.proxy import Proxy, client, in_process, started, wait_until_listening, with_authority
 from tests.harness.sockets import HOST, free_port
-from tests.harness.wire import CHAT, question, said
+from tests.harness.wire import CHAT, question, said, text_of
 
 PASSWORD = "s3cret-of-the-proxy"
 
@@ -56,8 +59,10 @@ def egress(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
 
 
 @contextlib.asynccontextmanager
-async def bridge_by(way: Way, upstream: str, state: Path, password: str = PASSWORD) -> AsyncIterator[Proxy]:
-    chosen: dict[str, Any] = {"upstream_proxy": way.url(password), "store": "memory", "attempts": 1}
+async def bridge_by(
+    way: Way, upstream: str, state: Path, password: str = PASSWORD, **more: Any
+) -> AsyncIterator[Proxy]:
+    chosen: dict[str, Any] = {"upstream_proxy": way.url(password), "store": "memory", "attempts": 1, **more}
     async with in_process(upstream, state, plain={"ssl_insecure": True}, **chosen) as proxy:
         yield proxy
 
@@ -72,6 +77,25 @@ async def test_everything_for_qwen_goes_through_the_proxy(egress: Way, tmp_path:
     assert all(said(answer.content) for answer in answers)
     assert len(simulator.ledger.turns) == 2
     assert egress.taken_to(port) == 2, "one for httpx's pool, one for the answers"
+    assert PASSWORD not in egress.log.read_text()
+
+
+async def test_an_http2_client_goes_through_it_too(egress: Way, tmp_path: Path) -> None:
+    """Its streams run at once, after one another, and after a lost attempt: each by the proxy, and by nothing else."""
+    async with (
+        Simulator(tls=True, settings=World(max_streams=None)) as simulator,
+        bridge_by(egress, simulator.url, tmp_path, account_streams=0, attempts=3) as proxy,
+        http2(proxy) as client,
+    ):
+        together = await asyncio.gather(*(client.post(CHAT, json=question(f"number {n}")) for n in range(4)))
+        simulator.script([{"fault": "reset_before_headers"}])
+        after = await client.post(CHAT, json=question("and then", stream=True))
+        port = int(simulator.url.rpartition(":")[2])
+    assert {answer.http_version for answer in (*together, after)} == {"HTTP/2"}
+    assert all(text_of(answer) for answer in together)
+    assert said(after.content)
+    assert len(simulator.ledger.turns) == 5
+    assert egress.taken_to(port) >= 2
     assert PASSWORD not in egress.log.read_text()
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of answers, with real processes: what runs may finish, the rest is told, nothing is lost."""
+"""SIGTERM or Ctrl-C amid answers, with real processes: what runs may finish, the rest is told, nothing is lost."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ async def qwen() -> AsyncIterator[Simulator]:
         yield running
 
 
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 ROADS = pytest.mark.parametrize("start", [mitmdump, command], ids=["mitmdump", "qwen-bridge run"])
 
 
@@ -51,9 +52,9 @@ async def post(http: httpx.AsyncClient, words: str, *, stream: bool = True) -> h
     return await http.post(CHAT, json=question(words, stream=stream))
 
 
-def tell(proxy: Proxy) -> None:
+def tell(proxy: Proxy, number: signal.Signals = signal.SIGTERM) -> None:
     assert proxy.process is not None
-    proxy.process.send_signal(signal.SIGTERM)
+    proxy.process.send_signal(number)
 
 
 async def ended(proxy: Proxy) -> int:
@@ -72,21 +73,22 @@ async def refused(http: httpx.AsyncClient) -> httpx.Response:
     raise AssertionError("the bridge goes on as if nothing had happened")
 
 
+@SIGNALS
 @ROADS
 async def test_what_runs_may_finish_and_the_rest_is_told(
-    start: type[contextlib.AbstractContextManager[Proxy]], qwen: Simulator, tmp_path: Path
+    start: type[contextlib.AbstractContextManager[Proxy]], number: signal.Signals, qwen: Simulator, tmp_path: Path
 ) -> None:
     """Of three answers one ends in time; the others, one streamed and one not, and one in the queue, hear why."""
     qwen.script([ENDLESS, ENDLESS, SHORT])
     with start(qwen.url, tmp_path, drain="6", account_streams="3") as proxy:  # type: ignore[call-arg]
         async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=60) as http:
             asking = []
-            for number, stream in enumerate((True, False, True), 1):
-                asking.append(asyncio.create_task(post(http, f"question {number}", stream=stream)))
-                await until(partial(taken, qwen, number), "it is being answered")
+            for count, stream in enumerate((True, False, True), 1):
+                asking.append(asyncio.create_task(post(http, f"question {count}", stream=stream)))
+                await until(partial(taken, qwen, count), "it is being answered")
             queued = asyncio.create_task(post(http, "question 4"))
             await until(lambda: b"a request waits for its turn" in log_of(proxy), "the fourth waits")
-            tell(proxy)
+            tell(proxy, number)
             told = [await refused(http), *[await each for each in (*asking, queued)]]
             status = await ended(proxy)
     late, streamed, whole, short, waiting = told
@@ -103,9 +105,10 @@ async def test_what_runs_may_finish_and_the_rest_is_told(
     assert turns == {"question 1": True, "question 2": True, "question 3": False}
 
 
+@SIGNALS
 @ROADS
 async def test_told_twice_it_ends_at_once(
-    start: type[contextlib.AbstractContextManager[Proxy]], qwen: Simulator, tmp_path: Path
+    start: type[contextlib.AbstractContextManager[Proxy]], number: signal.Signals, qwen: Simulator, tmp_path: Path
 ) -> None:
     """Who does not want to wait says so again; that, too, is an orderly end for the caller."""
     qwen.script([ENDLESS])
@@ -113,10 +116,10 @@ async def test_told_twice_it_ends_at_once(
         async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=60) as http:
             asking = asyncio.create_task(post(http, "question"))
             await until(lambda: qwen.ledger.turns, "it is being answered")
-            tell(proxy)
+            tell(proxy, number)
             await refused(http)
             assert not asking.done()
-            tell(proxy)
+            tell(proxy, number)
             assert await ended(proxy) == 0
             with contextlib.suppress(httpx.TransportError):
                 await asking

@@ -23,6 +23,7 @@ from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.turn import Turn
 from qwen_bridge.simulator.server import Simulator
 from tests.conformance.invariants import check_error
+from tests.e2e.test_clients import http2
 from tests.harness.proxy import Proxy, in_process
 from tests.harness.sockets import HOST
 
@@ -81,13 +82,17 @@ def aimed(way: str, proxy: Proxy, openai: Listener) -> httpx.AsyncClient:
             trust = ssl.create_default_context(cafile=str(proxy.authority))
             base = f"https://{OPENAI}:{openai.port}"
             return httpx.AsyncClient(base_url=base, proxy=proxy.url, verify=trust, trust_env=False, headers=headers)
+        case "HTTP/2":
+            client = http2(proxy, f"https://{OPENAI}:{openai.port}")
+            client.headers.update(headers)
+            return client
         case "plain proxy":
             base = f"http://{OPENAI}:{openai.port}"
             return httpx.AsyncClient(base_url=base, proxy=proxy.url, trust_env=False, headers=headers)
     return httpx.AsyncClient(base_url=proxy.url, trust_env=False, headers=headers)
 
 
-WAYS = ["tunnel", "plain proxy", "reverse", "base URL"]
+WAYS = ["tunnel", "HTTP/2", "plain proxy", "reverse", "base URL"]
 
 
 async def ask(client: httpx.AsyncClient, *, stream: bool = False) -> httpx.Response:

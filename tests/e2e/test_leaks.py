@@ -147,17 +147,19 @@ async def test_the_proxys_password_stays_in_no_flow(world: Simulator, tmp_path: 
     assert leaks(flows.read_bytes(), SECRETS) == []
 
 
+@pytest.mark.parametrize("way", ["base URL", "plain proxy", "HTTP/2"])
 @pytest.mark.parametrize(("owner", "name"), HOOKS + INNER, ids=[f"{o.__name__}.{n}" for o, n in HOOKS + INNER])
 async def test_a_hook_that_raises_leaks_nothing(
     owner: type,
     name: str,
+    way: str,
     world: Simulator,
     openai: Listener,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each hook, and each thing a hook leans on, raises with the secrets in its words; nothing of them gets out."""
+    """Each hook, and each thing a hook leans on, raises with the secrets in its words: on no way in do they get out."""
     caplog.set_level(logging.DEBUG)
     words = f"{name} failed: Cookie: acw_tc={COOKIE}; {TOKEN!r} {UMID} Bearer {KEY} {quote(REDIS, safe='')}"
 
@@ -165,7 +167,7 @@ async def test_a_hook_that_raises_leaks_nothing(
         raise RuntimeError(words)
 
     async with in_process(world.url, tmp_path, openai_hosts="127.0.0.2", store="sqlite", **SESSION) as proxy:
-        async with aimed("plain proxy", proxy, openai) as client:
+        async with aimed(way, proxy, openai) as client:
             client.headers["authorization"] = f"Bearer {KEY}"
             monkeypatch.setattr(owner, name, bang)
             with contextlib.suppress(httpx.HTTPError):
