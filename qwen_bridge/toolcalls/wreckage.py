@@ -7,12 +7,13 @@ Nothing here repairs that, for a value may hold such text by right; but there ar
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from qwen_bridge.toolcalls.arguments import is_body, is_file, kinds
 from qwen_bridge.toolcalls.catalogue import Tool
 from qwen_bridge.toolcalls.likeness import alike
 from qwen_bridge.toolcalls.openers import Opener
-from qwen_bridge.toolcalls.tags import after_space, tag_at
+from qwen_bridge.toolcalls.tags import tag_at
 
 _CALL_WORDS = frozenset(("parameter", "function", "invoke", "call", "tool_call"))
 
@@ -25,16 +26,15 @@ _BRACKET_FIRST = re.compile(
 _CLOSER_FIRST = re.compile(r"\s*[<＜][ \t]*[/／][ \t]*(?P<word>[\w.\-]*)[ \t]*[>＞]")
 _TORN = re.compile(r"[<＜](?P<between>[\s/／\\>＞]{2,12})(?P<word>[\w.\-]+)")
 _TURNED = re.compile(
-    r"""^[<>＜＞=/\s"']*parameter[<>＜＞=:/\s"']*(?:name)?[<>＜＞=:/\s"']*(?P<key>[^\W\d][\w.\-]*)""", re.MULTILINE
+    r"""[<>＜＞=/"'\s]{0,8}parameter[<>＜＞=:/\s"']{0,12}(?:name)?[<>＜＞=:/\s"']{0,12}(?P<key>[^\W\d][\w.\-]*)"""
 )
-_REGULAR = re.compile(r"""\s*[<＜]parameter(?:=|\s+name=)["']?[\w.\-]+["']?[>＞]?""")
+_REGULAR = re.compile(r"""\s{0,8}[<＜]parameter(?:=|\s{1,8}name=)["']?(?P<key>[\w.\-]+)["']?[>＞]?""")
 _BRACKET_LATE = re.compile(r"""\s*["'”]?\s*[>＞]""")
 _NO_WORD = re.compile(r"[\s<>＜＞/／\\|｜]+")
-_LOST_BOTH = re.compile(r"\n[ \t]*[/／]?(?P<word>[\w.\-]+)[>＞]?\s*\Z")
-_CLOSER = re.compile(r"[<＜]?[ \t]*[/／\\]{1,3}\s*(?P<word>[\w.\-]{3,40})\s*[>＞]?\s*(?=[<＜])")
-_OPENER = re.compile(
-    r"""(?<!\w)(?P<word>[^\W\d]\w{2,12})\s*(?:[=:]+|\s+name\s*[=:]+)"""
-    r"""\s*["'“”]?(?P<key>[^\W\d][\w.\-]*)["'“”]?\s*[>＞]"""
+_LOST_BOTH = re.compile(r"\n[ \t]*[/／]?(?P<word>[\w.\-]+)[>＞]?\s*\Z")  # on `REACH` characters only
+_CLOSER = re.compile(r"[/／\\]\s{0,8}(?P<word>[\w.\-]{3,40})\s{0,8}[>＞]?\s{0,40}\Z")
+_BEFORE_KEY = re.compile(
+    r"""(?<!\w)(?P<word>[^\W\d]\w{2,12})(?:\s{0,4}[=:]{1,3}|\s{1,4}name\s{0,4}[=:]{1,3})\s{0,4}["'“”]?\Z"""
 )
 _CDATA_BROKEN = re.compile(r"\A\s*(?:<<!|<?!?\[{0,2}C?\w{0,4}ATA\[|<!?\[{0,2}CDAT?A?\[?(?!ATA\[))")
 
@@ -121,27 +121,46 @@ def _holds_opener(raw: str, free: frozenset[str], *, short: bool) -> bool:
     """A parameter that could still come, behind what is nearly the right word; behind that word in a `short` value."""
     if short and any(f"<parameter={key}>" in raw for key in free):
         return True
-    for found in _OPENER.finditer(raw):
-        regular = found["word"] in ("parameter", "param")
-        misspelt = found["key"] in free and alike(found["word"], "parameter")
-        if misspelt or (regular and any(alike(found["key"], key) for key in free)):
-            return True
+    if any(_is_misspelt(raw, at, key) for key in free for at in _places(raw, key)):
+        return True
+    if "parameter" not in raw:
+        return False
+    if any(alike(found["key"], key) for found in _REGULAR.finditer(raw) for key in free):
+        return True
     for found in _TURNED.finditer(raw):
         turned = not set(found.group()).isdisjoint("<>＜＞") and _REGULAR.fullmatch(found.group()) is None
         if turned and found["key"] in free:
             return True
-    return "<parameter" in raw and any(f"<parameter{key}" in raw for key in free)
+    return any(f"<parameter{key}" in raw for key in free)
+
+
+def _is_misspelt(raw: str, at: int, key: str) -> bool:
+    """Whether the key at `at` ends an opener whose word is nearly the right one."""
+    behind = raw[at + len(key) : at + len(key) + 12].lstrip("\"'” \t\n")
+    if behind[:1] not in (">", "＞"):
+        return False
+    found = _BEFORE_KEY.search(raw, max(0, at - 48), at)
+    return found is not None and (alike(found["word"], "parameter") or "==" in found.group())
+
+
+def _places(raw: str, text: str) -> Iterator[int]:
+    at = raw.find(text)
+    while at >= 0:
+        yield at
+        at = raw.find(text, at + len(text))
 
 
 def _holds_closer(raw: str, words: set[str], free: frozenset[str], tool: Tool) -> bool:
     """What is nearly a closer of the value, and then a parameter that could still come."""
-    for found in _CLOSER.finditer(raw):
-        following = tag_at(raw, after_space(raw, found.end()))
-        if following is None or following.closing or not any(alike(found["word"], one) for one in words):
-            continue
-        key = re.search(r"[\w.\-]+\s*[\"'”]?\s*\Z", following.rest)
-        if (tool.key(key.group().strip(" \t\"'”")) if key else tool.key(following.word)) in free:
-            return True
+    for needle in ("<parameter", *(f"<{key}" for key in free)):
+        for at in _places(raw, needle):
+            found = _CLOSER.search(raw, max(0, at - 80), at)
+            following = tag_at(raw, at) if found is not None else None
+            if found is None or following is None or not any(alike(found["word"], one) for one in words):
+                continue
+            key = re.search(r"[\w.\-]+\s*[\"'”]?\s*\Z", following.rest)
+            if (tool.key(key.group().strip(" \t\"'”")) if key else tool.key(following.word)) in free:
+                return True
     return False
 
 
