@@ -1,9 +1,10 @@
 """When the bridge asks Qwen once more for the same answer, of its own accord, and what it keeps meanwhile.
 
-Three causes, at most one repetition in an exchange:
+Four causes, at most one repetition in an exchange:
 
 - a call was withheld, because it was cut off or cannot be read (`NOT_WHOLE`);
 - the client demands a call (`tool_choice`), and none came (`NO_CALL`);
+- the client forbids calls (`tool_choice: none`), and one came (`FORBIDDEN`);
 - the site took the call for one of its own tools: "Tool X does not exists." (`INTERCEPTED`).
 
 While the client has seen no word of the answer the repetition is a *sibling* of it: the same words to the same parent,
@@ -16,8 +17,9 @@ Where a client that streams has seen words of the answer, nobody can take them b
 Then a withheld call, of which nothing was shown, is asked for *below* the answer, in a short message that names the
 reason. What comes is told behind those words in the same message of the assistant: words and call are what the client
 sends back, and the second answer is where its next turn goes on. Two halves of a call are never glued together, and
-the other two causes are left as they are: a demanded call has no words before it, and an intercepted one beside words
-is rare. What else is on the path then, the half call and the note, is the price of a call that is not lost.
+the other causes are left as they are: a demanded call has no words before it, words with a forbidden one are the answer
+that was asked for, and an intercepted one beside words is rare. What else is on the path then, the half call and the
+note, is the price of a call that is not lost.
 
 When the second answer does not come at all, the client gets the first one (`telling.Kept`), with the sentence about the
 call where one was withheld. When it is no better, the client gets it as it is: a sentence (and `length` for a call that
@@ -57,6 +59,7 @@ class Cause(Enum):
     NOT_WHOLE = "call_not_whole"
     NO_CALL = "no_call"
     INTERCEPTED = "intercepted"
+    FORBIDDEN = "call_forbidden"
 
 
 def demands(choice: ToolChoice) -> bool:
@@ -74,6 +77,8 @@ def cause_at_end(report: Report, choice: ToolChoice) -> Cause | None:
     reason = report.must_ask_again
     if reason is Reason.INTERCEPTED:
         return Cause.INTERCEPTED
+    if reason is Reason.FORBIDDEN:
+        return Cause.FORBIDDEN
     if reason is not None and reason not in _BEYOND_REPAIR:
         return Cause.NOT_WHOLE
     called = any(answers(call.name, choice) for call in report.released)

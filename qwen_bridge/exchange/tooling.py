@@ -95,7 +95,7 @@ class Tooling:
         forbidden = request.tool_choice.mode == "none"
         self._declared = () if forbidden else request.tools
         self._described = () if request.tools else described_tools(request.instructions)
-        self._earlier = EarlierAnswers(self._declared, self._described)
+        self._earlier = EarlierAnswers(request.tools, self._described)
         self._local = bool(channel == "local_mcp" and self._declared and self._habits.takes_local_tools(model))
 
     @property
@@ -202,6 +202,8 @@ class Tooling:
             return Patience(reader, self._request.tool_choice) if waits else reader
         if self._described:
             return ToolCallExtractor(self._described, self.client, self._ids, settings)
+        if self._request.tools:  # forbidden: markup of a call that is written all the same is no prose either
+            return ToolCallExtractor(self._request.tools, self.client, self._ids, replace(settings, forbidden=True))
         return Through()
 
     def repeat(self, cause: Cause, report: Report, *, above: bool = False) -> None:
@@ -217,6 +219,8 @@ class Tooling:
             case Cause.NO_CALL:
                 self.leave_channel()
                 self._note = notices.ask_for_call(self._request.tool_choice.name)
+            case Cause.FORBIDDEN:
+                self._note = notices.ask_for_words()
             case Cause.INTERCEPTED if self.leave_channel():
                 pass
             case Cause.INTERCEPTED if self._declared:

@@ -94,6 +94,14 @@ def ask_for_call(name: str | None) -> str:
     )
 
 
+def ask_for_words() -> str:
+    """The one repetition where the client forbids calls and one came."""
+    return (
+        "(You have answered this before with a tool call, which is not allowed in this reply; it was not run, and "
+        "nothing was changed by it. Answer in words, from what you know by now, and call no tool.)"
+    )
+
+
 def ask_as_text() -> str:
     """The one repetition where the site took a call for one of its own tools, and there is no other form to teach."""
     return (

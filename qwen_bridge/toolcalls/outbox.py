@@ -91,6 +91,8 @@ class Outbox:
 
     def take(self, judged: Judged) -> list[StreamEvent]:
         """A call, whole or withheld. A harmless one leaves at once, unless one before it waits."""
+        if self._settings.forbidden:
+            judged.decision = Decision(Verdict.WITHHELD, Reason.FORBIDDEN)
         self._queue.append(judged)
         self._called = self._behind_call = True
         ready: list[StreamEvent] = []

@@ -39,6 +39,7 @@ class Reason(Enum):
     INEXPRESSIBLE = "cannot be passed on to this client unchanged"
     INTERCEPTED = "was intercepted by the site"
     NOT_ALLOWED = "was not asked for"
+    FORBIDDEN = "was not allowed in this answer"
 
     @property
     def cut(self) -> bool:
@@ -159,6 +160,8 @@ class ToolSettings:
     text_after_call: bool = False
     several_xml_calls: bool = True
     parallel: bool = True
+    forbidden: bool = False
+    """The client wants words alone this once (`tool_choice: none`): every call is withheld."""
 
 
 def decide(call: Call, ending: Ending, *, xml: bool = False) -> Decision:

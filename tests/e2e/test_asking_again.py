@@ -39,15 +39,19 @@ def coder(name: str, arguments: dict[str, str]) -> str:
     return f"<tool_call>\n<function={name}>\n{inside}</function>\n</tool_call>"
 
 
-async def turn(client: AsyncOpenAI, history: list[Any], *, stream: bool) -> Any:
+async def turn(client: AsyncOpenAI, history: list[Any], *, stream: bool, tool_choice: Any = "auto") -> Any:
     """One request of an agent; its answer goes into the history as agents put it there."""
     if stream:
-        async with client.chat.completions.stream(model="gpt-4o", messages=history, tools=TOOLS) as events:
+        async with client.chat.completions.stream(
+            model="gpt-4o", messages=history, tools=TOOLS, tool_choice=tool_choice
+        ) as events:
             async for _ in events:
                 pass
             answer = await events.get_final_completion()
     else:
-        answer = await client.chat.completions.create(model="gpt-4o", messages=history, tools=TOOLS)  # type: ignore[assignment]  # one of two shapes of the same answer
+        answer = await client.chat.completions.create(  # type: ignore[assignment]  # one of two shapes of the same answer
+            model="gpt-4o", messages=history, tools=TOOLS, tool_choice=tool_choice
+        )
     choice = answer.choices[0]
     message: dict[str, Any] = {"role": "assistant", "content": choice.message.content}
     if choice.message.tool_calls:
@@ -194,3 +198,47 @@ async def test_an_intercepted_call_is_asked_for_in_the_other_form(simulator: Sim
     assert ["<function=" in turn["message"] for turn in (first, second, other)] == [False, True, True]
     assert first["chat_id"] == second["chat_id"]
     assert not simulator.ledger.refused  # it was stopped before: the chat was never found busy
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_a_forbidden_call_becomes_words(stream: bool, simulator: Simulator, tmp_path: Path) -> None:
+    """`tool_choice: none` behind a turn with a tool: the client reads prose, and the next turn goes on behind it."""
+    simulator.script([{"text": text} for text in (hermes(*STEPS[0]), hermes(*STEPS[2]), "It is a file.", "Bye.")])
+    history: list[Any] = [{"role": "user", "content": "read a.py"}]
+    async with in_process(simulator.url, tmp_path, store="memory") as proxy:
+        client = sdk(proxy)
+        (call,) = (await turn(client, history, stream=stream)).message.tool_calls
+        history.append({"role": "tool", "tool_call_id": call.id, "content": "print(1)"})
+        choice = await turn(client, history, stream=stream, tool_choice="none")
+        assert (choice.message.content, choice.finish_reason) == ("It is a file.", "stop")
+        assert not choice.message.tool_calls
+        history.append({"role": "user", "content": "thanks"})
+        assert (await turn(client, history, stream=stream)).message.content == "Bye."
+    first, forbidden, words, last = simulator.ledger.to_json()["turns"]
+    assert forbidden["parent_id"] == words["parent_id"] == first["response_id"]
+    assert "Answer in words" in words["message"]
+    assert last["parent_id"] == words["response_id"]
+
+
+async def test_a_call_behind_words_is_not_lost(simulator: Simulator, tmp_path: Path) -> None:
+    """The client streams and has read a sentence: it gets the call behind it, and the next turn goes on from there."""
+    name, arguments = STEPS[1]
+    lead = "I will write it now.\n\n"
+    simulator.script(
+        [{"text": lead + CUT, "chunk": 5}, {"text": coder(name, arguments), "chunk": 5}, {"text": "All done."}]
+    )
+    history: list[Any] = [{"role": "user", "content": "write it"}]
+    async with in_process(simulator.url, tmp_path, store="memory") as proxy:
+        client = sdk(proxy)
+        choice = await turn(client, history, stream=True)
+        (call,) = choice.message.tool_calls
+        assert (call.function.name, json.loads(call.function.arguments)) == (name, arguments)
+        assert (choice.message.content, choice.finish_reason) == (lead, "tool_calls")
+        history.append({"role": "tool", "tool_call_id": call.id, "content": "written"})
+        assert (await turn(client, history, stream=True)).message.content == "All done."
+    broken, again, last = simulator.ledger.to_json()["turns"]
+    assert again["parent_id"] == broken["response_id"]
+    assert last["parent_id"] == again["response_id"]
+    assert again["message"].startswith("(Your last tool call to write_file was cut off and was not run")
+    assert len(again["message"]) < len(broken["message"]) / 2
+    assert not simulator.ledger.refused

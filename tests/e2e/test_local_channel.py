@@ -57,3 +57,40 @@ async def test_by_default_tools_travel_in_the_text(simulator: Simulator, tmp_pat
     (turn,) = simulator.ledger.to_json()["turns"]
     assert "local_tools" not in turn
     assert "<tools>" in json.dumps(turn["message"])
+
+
+def framed(number: int, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """An answer with a call as the site's own tools are called: an id, and the arguments in three pieces."""
+    text = json.dumps(arguments)
+    third = len(text) // 3 + 1
+    extra = {"tool_call_id": f"site-{number}"}
+    deltas: list[dict[str, Any]] = [{"content": "I will do it.", "phase": "answer", "status": "typing"}]
+    deltas += [
+        {"content": text[at : at + third], "phase": "tool_call", "name": name, "status": "typing", "extra": extra}
+        for at in range(0, len(text), third)
+    ]
+    deltas.append({"content": "", "phase": "tool_call", "status": "finished", "extra": extra})
+    deltas.append({"content": "", "phase": "answer", "status": "finished"})
+    ids = {"chat_id": "", "parent_id": f"user-{number}", "response_id": f"answer-{number}"}
+    frames: list[Any] = [{"response.created": ids}]
+    frames += [{"choices": [{"delta": {"role": "assistant", **delta}}]} for delta in deltas]
+    frames = [frames[0], *({**frame, "response_id": ids["response_id"]} for frame in frames[1:])]
+    return {"raw": "".join(f"data: {json.dumps(frame)}\n\n" for frame in frames), "text": "I will do it."}
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("channel", ["text", "local_mcp"])
+async def test_calls_in_the_phase_of_the_sites_own_tools_are_run(
+    channel: str, stream: bool, simulator: Simulator, tmp_path: Path
+) -> None:
+    """`tool_call` with arguments in pieces: declared tools are called whole, once, and one of the site's is not."""
+    foreign = framed(9, "web_search", {"q": "tags"})
+    simulator.script([*(framed(number, *step) for number, step in enumerate(STEPS)), foreign])
+    async with in_process(simulator.url, tmp_path, store="memory", tool_channel=channel) as proxy:
+        agent = Agent(sdk(proxy), tmp_path, stream=stream)
+        assert await agent.work("Fix a.py") == "I will do it."
+    assert agent.done == STEPS
+    assert (tmp_path / "a.py").read_bytes() == AFTER.encode()
+    turns = simulator.ledger.to_json()["turns"]
+    assert [turn["parent_id"] for turn in turns] == [None, *(turn["response_id"] for turn in turns[:-1])]
+    assert "<done>" in turns[-1]["message"]

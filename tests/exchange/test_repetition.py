@@ -353,6 +353,31 @@ def test_a_demanded_call_is_not_asked_for_twice() -> None:
     assert driver().play(says("No.")).said[0] == "No."
 
 
+# -- a call that is forbidden
+
+FORBIDDEN = "(The call to write_file was not allowed in this answer and was not run.)"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_forbidden_call_is_asked_for_in_words(stream: bool) -> None:
+    """With `tool_choice: none` the client gets prose, and neither a call nor its markup."""
+    one = driver(stream=stream, tool_choice=ToolChoice("none"))
+    told = one.play(says(WHOLE), again("It would hold an x."))
+    assert "Answer in words" in words(one.asked[1])
+    assert (told.said[0], calls(told), reason(told)) == ("It would hold an x.", [], "stop")
+    assert one.exchange.repeated is Cause.FORBIDDEN
+    assert told.commits[0].anchor.parent_id == "answer-again"
+
+
+def test_a_forbidden_call_behind_words_or_for_the_second_time_is_told_in_a_sentence() -> None:
+    """The words are the answer that was asked for; a call that is cut off is told in the same way."""
+    for call in (WHOLE, XML_CUT, CUT):
+        told = driver(tool_choice=ToolChoice("none")).play(says(SHOWN, call))
+        assert (told.said[0], calls(told), reason(told)) == (f"{SHOWN}{FORBIDDEN}", [], "stop")
+    told = driver(tool_choice=ToolChoice("none")).play(says(WHOLE), again(WHOLE))
+    assert (told.said[0], calls(told), reason(told)) == (FORBIDDEN, [], "stop")
+
+
 # -- what the site takes for its own
 
 
@@ -448,13 +473,16 @@ def report(*decisions: Decision, name: str = "write_file", refused: int = 0) -> 
     return Report(made, ["write_file"] * refused)
 
 
-@pytest.mark.parametrize("why", [why for why in Reason if why not in (Reason.NOT_ALLOWED, Reason.INTERCEPTED)])
+@pytest.mark.parametrize(
+    "why", [why for why in Reason if why not in (Reason.NOT_ALLOWED, Reason.INTERCEPTED, Reason.FORBIDDEN)]
+)
 def test_every_reason_but_one_can_be_mended(why: Reason) -> None:
     """A whole call that is one too many is withheld, and asked for by nobody."""
     assert cause_at_end(report(Decision(Verdict.WITHHELD, why)), AUTO) is Cause.NOT_WHOLE
     assert cause_at_end(report(Decision(Verdict.WITHHELD, Reason.NOT_ALLOWED)), AUTO) is None
     assert cause_at_end(report(RELEASE, Decision(Verdict.WITHHELD, why)), AUTO) is None
     assert cause_at_end(report(refused=1), AUTO) is Cause.INTERCEPTED
+    assert cause_at_end(report(Decision(Verdict.WITHHELD, Reason.FORBIDDEN)), ToolChoice("none")) is Cause.FORBIDDEN
 
 
 def test_what_a_choice_demands() -> None:

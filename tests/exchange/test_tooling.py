@@ -67,10 +67,13 @@ def test_the_form_follows_the_models_family(model: str, shape: str) -> None:
 
 
 def test_a_client_that_forbids_tools_gets_text() -> None:
-    """`tool_choice: none` leaves the tools out."""
+    """`tool_choice: none` leaves the tools out, and the markup of a call that is written all the same."""
     made = tooling(replace(ASKED, tool_choice=ToolChoice("none")))
     assert made.text == ""
-    assert through(made, CALL)[0] == TextDelta(CALL)
+    (told, _) = through(made, CALL)
+    assert isinstance(told, TextDelta)
+    assert "was not allowed in this answer and was not run" in told.text
+    assert through(made, "`<tool_call>` is a tag.")[0] == TextDelta("`<tool_call>` is a tag.")
 
 
 def test_an_xml_client_gets_its_own_xml_whatever_the_model_writes() -> None:
