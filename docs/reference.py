@@ -52,7 +52,8 @@ Times are in seconds, sizes in bytes.
 
 SETTINGS_TAIL = """
 The folder of `state` is by default the one your system has for the data of applications
-(`~/.local/share/qwen-bridge` on Linux). It holds hashes and ids, never the text of a conversation.
+(`~/.local/share/qwen-bridge` on Linux). It holds hashes and ids, never the text of a conversation; and, in
+`sessions.json`, the Qwen sessions learned from your browser.
 
 A file with everything that most people need:
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qwen_bridge.browser_command import browser
 from qwen_bridge.command_line import Choices, State, fail, load, option
 from qwen_bridge.session_command import sessions
 from qwen_bridge.settings.access import digest_of, is_loopback
@@ -26,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_e
 conversations = typer.Typer()
 app.add_typer(conversations, name="conversations")
 app.add_typer(sessions, name="sessions")
+app.command()(browser)
 
 toolcalls = typer.Typer(help="Look at how tool calls are read.", no_args_is_help=True)
 app.add_typer(toolcalls, name="toolcalls")

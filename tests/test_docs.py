@@ -188,7 +188,7 @@ def test_flags_that_are_shown_exist() -> None:
     assert seen > 5
     shown = {span.split()[0] for guide in GUIDES for span in spans(read(guide)) if span.startswith("--")}
     benched = {option for action in parser()._actions for option in action.option_strings}
-    assert shown <= flags("run") | flags("simulate") | flags("demo") | benched | FOREIGN_FLAGS
+    assert shown <= flags("run") | flags("simulate") | flags("demo") | flags("browser") | benched | FOREIGN_FLAGS
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.guide)

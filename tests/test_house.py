@@ -29,7 +29,8 @@ FRONT = {"proxy", "bridge", "observe", "settings", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "addons": FRONT,
     # `toolcalls` to show that room alone
-    "cli": FRONT | {"simulator", "demo", "ports", "toolcalls", "command_line", "session_command"},
+    "cli": FRONT | {"simulator", "demo", "ports", "toolcalls", "command_line", "session_command", "browser_command"},
+    "browser_command": {"command_line"},  # some commands of `cli`
     "command_line": {"settings"},
     "session_command": FRONT | {"ports", "command_line"},  # some commands of `cli`
     "demo": FRONT | {"simulator"},  # one command of `cli`: the whole road, on one screen
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Only these await, open, sleep, read a clock or draw a random number. Everything else is pure.
 EFFECTFUL = (
-    *("upstream", "store", "bridge", "proxy", "cli", "session_command", "demo"),
+    *("upstream", "store", "bridge", "proxy", "cli", "session_command", "browser_command", "demo"),
     # and what was cut out of the server: its connections, the pace of its answers, its certificate
     *(f"simulator.{module}" for module in ("server", "connection", "stream", "certificate")),
 )

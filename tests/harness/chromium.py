@@ -9,16 +9,13 @@ import json
 import os
 import shutil
 import signal
-from base64 import b64encode
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from qwen_bridge.browser_command import arguments
 from tests.harness.proxy import Proxy
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -102,12 +99,9 @@ async def chromium(proxy: Proxy, folder: Path) -> AsyncIterator[Chromium]:
         "--no-sandbox",  # the tests may run as root
         "--disable-gpu",
         "--disable-dev-shm-usage",
-        "--no-first-run",
         "--remote-debugging-pipe",
-        f"--user-data-dir={profile}",
-        f"--proxy-server={proxy.url}",
+        *arguments(proxy.url, proxy.authority, profile),
         "--proxy-bypass-list=<-loopback>",
-        f"--ignore-certificate-errors-spki-list={_key_of(proxy.authority)}",
         "about:blank",
     ]
     (to_it, writing), (reading, from_it) = _high(os.pipe()), _high(os.pipe())
@@ -149,9 +143,3 @@ def _high(pair: tuple[int, int]) -> tuple[int, int]:
     for end in pair:
         os.close(end)
     return moved[0], moved[1]
-
-
-def _key_of(authority: Path) -> str:
-    """The digest of the authority's key: certificates in whose chain it stands are taken."""
-    key = x509.load_pem_x509_certificate(authority.read_bytes()).public_key()
-    return b64encode(sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()).decode()
