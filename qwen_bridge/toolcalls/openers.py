@@ -1,5 +1,7 @@
 """How a parameter opens: `<parameter=KEY>`, `<parameter name="KEY">`, `<KEY>`, and the drift of each.
 
+`<parameter:KEY>` and `<parameter key="KEY">` are drift of the first two: nothing else could be meant.
+
 Seen in the corpus: blanks and quotes, a lost `>`, attributes, a key in a tag of its own, a key and its value in one
 tag, self-closing tags. A key counts as declared where the tool's schema names it, folded or by alias.
 """
@@ -12,7 +14,9 @@ from dataclasses import dataclass
 from qwen_bridge.toolcalls.catalogue import Tool
 from qwen_bridge.toolcalls.tags import PARAMETERS, Tag, tag_at
 
-_KEY = re.compile(r"""^\s*(?:=|name\s*=|\s)\s*["'“”]?(?P<key>[^"'“”=:/]*[^"'“”=:/\s])["'“”]?(?P<tail>.*)$""", re.DOTALL)
+_KEY = re.compile(
+    r"""^\s*(?:[=:]|(?:name|key)\s*=|\s)\s*["'“”]?(?P<key>[^"'“”=:/]*[^"'“”=:/\s])["'“”]?(?P<tail>.*)$""", re.DOTALL
+)
 _FUSED = re.compile(r"""^\s*[=:]\s*["']?(?P<value>.*?)["']?\s*$""", re.DOTALL)
 _KEY_INSIDE = re.compile(r"\s*<(?:name|key)>\s*(?P<key>[^<>\n]{1,80}?)\s*</(?:name|key)>\s*")
 _KEY_FIRST = re.compile(r"\s*(?P<key>[^<>\n]{1,80}?)\s*(?:[<＜]\s*/\s*(?:parameter|name)[^<>\n]{0,12}>|(?=\n))")

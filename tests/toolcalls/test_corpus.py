@@ -101,14 +101,21 @@ def as_text(key: str, value: Any) -> str:
     return text if key == "content" else text.strip()
 
 
-@pytest.mark.parametrize("end", ["length", "abort"])
+@pytest.mark.parametrize("end", ["stop", "length", "abort"])
 def test_no_prefix_of_a_case_calls_anything_else(end: str) -> None:
-    """However an answer is cut, it runs the first of its destructive calls whole, or none; never a part of one."""
+    """However an answer is cut, it runs the first of its destructive calls whole, or none; never a part of one.
+
+    Where a natural stop is told, a call that lacks nothing but closers is whole, although what would have followed may
+    make a case be withheld: such cases are not looked at there.
+    """
     for case in small(1_500):
         if not 0 <= digest(case) < 64:  # a quarter, chosen by name: the whole corpus takes a minute
             continue
         one = {**case, "chunks": None, "thinking": None, "phase": "answer"}
-        full = parse(one)["calls"]
+        whole = parse(one)
+        if end == "stop" and whole["withheld"]:
+            continue
+        full = whole["calls"]
         for stop in range(len(case["raw"])):
             cut = parse({**one, "raw": case["raw"][:stop], "end": end})["calls"]
             harmless = bool(cut) and fold(cut[-1]["name"]) in {fold(name) for name in HARMLESS}

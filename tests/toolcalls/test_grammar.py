@@ -262,3 +262,31 @@ def test_a_reading_names_its_flaws() -> None:
     reading = read_call("<tool_call>\n<function=shell>\n<parameter=command>\nls", catalogue())
     assert reading is not None
     assert reading.calls[0].flaws == {Flaw.VALUE_OPEN}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<function=put>\n<parameter:path>a</parameter>\n<parameter:content>x</parameter:content>\n</function>",
+        '<invoke name="put">\n<parameter key="path">a</parameter>\n<parameter key="content">x</parameter>\n</invoke>',
+        '<use_tool name="put">\n<parameter name="path">a</parameter>\n<content>x</content>\n</use_tool>',
+        '<call_tool name="put">\n<path>a</path>\n<content>x</content>\n</call_tool>',
+    ],
+)
+def test_drift_of_openers_and_heads_is_read(text: str) -> None:
+    """A colon for the equals sign, `key` for `name`, another word before a declared name."""
+    assert calls(text) == [("put", {"path": "a", "content": "x"})]
+    assert calls(text.replace("put", "pot")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[TOOL_CALLS] [{"name": "put", "arguments": {"path": "a", "content": "b"}}]',
+        '[TOOL_CALLS]put{"path": "a", "content": "b"}',
+        '<｜tool▁call▁begin｜>put<｜tool▁sep｜>{"path": "a", "content": "b"}<｜tool▁call▁end｜>',
+    ],
+)
+def test_tokens_of_other_families_stay_text(text: str) -> None:
+    """Models that were not asked for them do not write them; whoever writes about them may."""
+    assert calls(text) == []

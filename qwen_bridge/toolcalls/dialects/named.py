@@ -22,6 +22,8 @@ WORDS = [
     "func",
     "tool_name",
     "toolname",
+    "use_tool",
+    "call_tool",
     "tool",
     "invoke_name",
     "invoke",
