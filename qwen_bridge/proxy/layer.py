@@ -13,6 +13,7 @@ from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
 from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.egress import tunnel_to, way
+from qwen_bridge.proxy.http1 import BridgeHttp1Server
 from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
 from qwen_bridge.proxy.type_checks import make_quiet
 from qwen_bridge.settings.egress import Egress
@@ -40,6 +41,9 @@ class BridgeHttpLayer(HttpLayer):
         cast(BridgeHttpLayer, http_layer).desk = desk
 
     def _handle_event(self, event: events.Event) -> Commands:
+        client = self.context.client
+        if isinstance(event, events.Start) and client.alpn in (None, b"", b"http/1.1", b"http/1.0"):
+            self.connections.setdefault(client, BridgeHttp1Server(self.context.fork()))  # mitmproxy leaves it there
         yield from super()._handle_event(event)
         if isinstance(event, events.OpenConnectionCompleted):
             self._forget_the_ended()
