@@ -19,7 +19,7 @@ def test_what_may_begin_something_is_a_stop(mark: str) -> None:
     assert STOPS.find(f"a < b <div> {mark}", 0, any_tag=False) == len("a < b <div> ")
 
 
-@pytest.mark.parametrize("text", ["a < b", "<div>", "</p>\n", "<| x", "words\nand lines\n", "\nThe end", "\n  far"])
+@pytest.mark.parametrize("text", ["a < b", "<div>", "</p>\n", "<| >", "words\nand lines\n", "\nThe end", "\n  far"])
 def test_all_else_is_passed_over(text: str) -> None:
     """Other tags, comparisons, and lines that begin with words."""
     assert STOPS.find(f"{text} ", 0, any_tag=False) is None
