@@ -27,8 +27,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "rate_limit_exceeded": "The client asks more often than `client_rate` allows.",
     "client_stalled": "The client took nothing of its answer for `client_timeout` seconds, and Qwen was told to stop.",
     "bridge_shutting_down": "The bridge is about to end. It is there again once it was started anew.",
-    "missing_qwen_credentials": "The bridge has no complete session. Sign in at Qwen in a browser that uses the bridge "
-    "as its proxy and send a message there, or set the session by hand.",
+    "missing_qwen_credentials": "The bridge has no complete session. Run `qwen-bridge browser`, sign in at Qwen and "
+    "send a message there, or set the session by hand.",
     "expired_qwen_credentials": "The session is over. Sign in at Qwen again, in the browser that the bridge learns "
     "from, or give it the new values.",
     "qwen_account_pending": "The Qwen account has not been confirmed yet.",

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from qwen_bridge.observe.figures import span
 from qwen_bridge.ports import SessionState
 
-NONE = "No session was learned yet. Open https://chat.qwen.ai in a browser that uses the bridge as its proxy.\n"
+NONE = (
+    "No session was learned yet. `qwen-bridge browser` opens Qwen's site in a browser that uses the bridge as its "
+    "proxy.\n"
+)
 
 
 def session_table(sessions: Sequence[SessionState], now: float) -> str:

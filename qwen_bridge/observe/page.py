@@ -135,13 +135,13 @@ def _accounts(accounts: Sequence[Mapping[str, Any]], now: float) -> str:
         ends = account["expires_at"]
         end = "does not say" if ends is None else f"in {span(ends - now)}" if ends > now else "over"
         seen = account["seen"]
-        source = "set by hand" if not account["learned"] else "learned from your browser"
+        source = "waits for your browser" if account["learned"] else "set by hand"
         if seen is not None:
-            source += f", seen {span(now - seen)} ago"
+            source = f"learned from your browser, seen {span(now - seen)} ago"
         rows.append(
             (
                 ("Session", "", f"<span>{escape(account['name'])} {_code(account['digest'])}</span>"),
-                ("Comes", "", f'<span class="after">{source}</span>'),
+                ("From", "", source),
                 ("State", "", state),
                 ("Ends", "", end),
                 ("Answering", "number", f"{account['running']:,}"),

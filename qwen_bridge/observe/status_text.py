@@ -31,7 +31,8 @@ def _lines(status: Mapping[str, Any]) -> Iterator[str]:
     kept = f"{store['answers']} answers in {store['chats']} chats" if store["up"] else "does not answer"
     yield f"  store          {store['kind']}: {kept}"
     for account in status["accounts"]:
-        yield f"  session        {account['name']} {account['digest']}: {_account(account, status['now'])}"
+        named = f"{account['name']} {account['digest']}".rstrip()
+        yield f"  session        {named}: {_account(account, status['now'])}"
     if status["turns"]:
         yield "last requests"
     for turn in status["turns"][:_SHOWN]:

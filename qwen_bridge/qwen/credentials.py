@@ -26,9 +26,9 @@ _FRAMING = frozenset(
 _ACCOUNT_CLAIMS = ("id", "sub", "user_id")
 
 _NOT_SEEN = (
-    "The bridge knows no Qwen session yet. Open https://chat.qwen.ai in a browser that uses the bridge as its proxy "
-    "and trusts its certificate, sign in, and send a message there: the bridge learns the session from that. It can "
-    "also be given by hand: QWEN_COOKIES (or QWEN_TOKEN), QWEN_BX_UMIDTOKEN and QWEN_USER_AGENT, as the README says."
+    "The bridge knows no Qwen session yet. Run `qwen-bridge browser` on its machine (or open https://chat.qwen.ai in "
+    "any browser that uses the bridge as its proxy), sign in, and send a message there: the bridge learns the session "
+    "from that. To give it by hand, set QWEN_COOKIES (or QWEN_TOKEN), QWEN_BX_UMIDTOKEN and QWEN_USER_AGENT (README)."
 )
 _NOT_ASKED = (
     "The bridge has seen that you are signed in at Qwen, but no message of yours; only that carries the rest of the "
