@@ -25,7 +25,7 @@ _STOP = re.compile(
     """,
     re.VERBOSE,
 )
-_COUNT = frozenset((*WORDS, *WRAPPERS, *CALLS, *RESULTS, "parameter", "think"))
+_COUNT = frozenset((*WORDS, *WRAPPERS, *CALLS, *RESULTS, "parameter", "think", "thinking"))
 
 
 class Stops:

@@ -245,3 +245,10 @@ def test_two_values_of_one_parameter_stop_a_destructive_tool() -> None:
     assert calls(head + twice.format("/a", "/a") + tail) == [("shell", {"command": "ls", "cwd": "/a"})]
     assert calls('{"name": "shell", "arguments": {"command": "a", "command": "b"}}') == []
     assert calls('{"name": "shell", "arguments": {"command": "a", "command": "a"}}') == [("shell", {"command": "a"})]
+
+
+@pytest.mark.parametrize("tag", ["think", "thinking"])
+def test_a_call_inside_of_thinking_in_the_answer_is_not_run(tag: str) -> None:
+    """Both spellings of the tag are thinking; what follows it is the answer."""
+    answer = Answer(f"<{tag}>\n{hermes(*RUN)}\n</{tag}>\nFine.")
+    assert (answer.calls, answer.withheld, answer.text) == ([], [], "\nFine.")
