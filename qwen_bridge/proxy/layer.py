@@ -8,6 +8,7 @@ from typing import cast
 from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer, HttpStream
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
@@ -47,6 +48,21 @@ class BridgeHttpLayer(HttpLayer):
         yield from super()._handle_event(event)
         if isinstance(event, events.OpenConnectionCompleted):
             self._forget_the_ended()
+        elif isinstance(event, events.DataReceived) and event.connection is client:
+            yield from self._tell_of_resets()
+
+    def _tell_of_resets(self) -> Commands:
+        """Tell a stream that its HTTP/2 client has reset it, where mitmproxy does not.
+
+        A reset in the same segment as the request's end is lost: the stream is closed already when its end is read.
+        """
+        server = self.connections.get(self.context.client)
+        if isinstance(server, Http2Server):
+            for number, stream in list(self.streams.items()):
+                ours = isinstance(stream, BridgeStream) and stream.turn is not None
+                if ours and number not in server.streams and server.is_closed(number):
+                    reset = RequestProtocolError(number, "stream reset by client", ErrorCode.CANCEL)
+                    yield from self.event_to_child(stream, reset)
 
     def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> Commands:
         yield from super().event_to_child(child, event)
