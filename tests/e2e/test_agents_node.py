@@ -117,13 +117,30 @@ def test_cli_through_the_proxy(ways: dict[str, Proxy], qwen: RemoteSimulator, pr
 
 
 @pytest.mark.parametrize("agent", [*SMALL, *LARGE], ids=lambda agent: agent.name)
+def test_cli_gets_the_edit_that_was_cut(
+    agent: AgentCLI, ways: dict[str, Proxy], qwen: RemoteSimulator, project: Path
+) -> None:
+    """Behind words that it has shown: the bridge asks for the call below them, and the whole edit is run, once."""
+    read, edit, shell = agent.steps(project / "a.py", BEFORE, AFTER, COPY)
+    qwen.script(*plain(*read), *slips.cut_in_its_value(*edit), *plain(*shell), FINISH)
+    ran = start(agent, ways["base URL"], project)
+    assert ran.status == 0, ran
+    assert (project / "a.py").read_text(encoding="utf-8") == AFTER
+    assert (project / "out.txt").read_bytes() == AFTER.encode()
+    turns = qwen.turns
+    assert len(turns) == 5
+    assert turns[2]["parent_id"] == turns[1]["response_id"]
+    assert turns[2]["message"].startswith("(Your last tool call")
+
+
+@pytest.mark.parametrize("agent", [*SMALL, *LARGE], ids=lambda agent: agent.name)
 def test_cli_does_not_edit_with_half_a_call(
     agent: AgentCLI, ways: dict[str, Proxy], qwen: RemoteSimulator, project: Path
 ) -> None:
-    """An edit that is cut is not run; where the program asks again by itself, the whole edit is run, once."""
+    """An edit that is cut twice is not run; where the program asks again by itself, the whole edit is run, once."""
     read, edit, shell = agent.steps(project / "a.py", BEFORE, AFTER, COPY)
-    cut = slips.cut_in_its_value(*edit)
-    qwen.script(*plain(*read), *cut, *plain(*shell), FINISH)
+    cut, whole = slips.cut_in_its_value(*edit)
+    qwen.script(*plain(*read), cut, cut, whole, *plain(*shell), FINISH)
     ran = start(agent, ways["base URL"], project)
     assert ran.status == 0, ran
     assert (project / "a.py").read_text(encoding="utf-8") == (AFTER if agent.asks_again else BEFORE)
@@ -131,6 +148,6 @@ def test_cli_does_not_edit_with_half_a_call(
         assert "was not run" in ran.output
     else:
         turns = qwen.turns
-        broken = turns[1]["response_id"]  # asked again beside the broken answer, not behind it
-        assert broken not in [turn["parent_id"] for turn in turns]
+        again = turns[2]["response_id"]  # asked anew by the program: not behind the broken answers
+        assert again not in [turn["parent_id"] for turn in turns]
         assert (project / "out.txt").read_bytes() == AFTER.encode()
