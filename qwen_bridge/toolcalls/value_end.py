@@ -85,13 +85,14 @@ class _Scan:
     """The pass itself. The counters say what is open inside the value."""
 
     __slots__ = (
-        "_bounds", "_calls", "_doubled_opener", "_inner", "_loose", "_lost", "_nested", "_opener", "_rivals",
+        "_begin", "_bounds", "_calls", "_doubled_opener", "_inner", "_loose", "_lost", "_nested", "_opener", "_rivals",
         "_swallows", "_unclosed", "_weak", "_wrappers",
     )  # fmt: skip
 
     def __init__(self, bounds: Boundaries, opener: Opener) -> None:
         self._bounds = bounds
         self._opener = opener
+        self._begin = after_space(bounds.text, opener.end)  # where something stands in the value
         self._nested = 0  # parameters open inside the value
         self._calls = 0  # calls open inside the value
         self._wrappers = 0  # wrappers open inside the value
@@ -131,7 +132,7 @@ class _Scan:
         if inner.declared and self._bounds.is_free(inner.key, self._opener):
             self._unclosed = inner if first else self._unclosed
             self._swallows = self._swallows or not first
-        if inner.key == self._opener.key and not self._bounds.text[self._opener.end : inner.at].strip():
+        if inner.key == self._opener.key and self._begin >= inner.at:
             self._doubled_opener = True
         same_sort = inner.word == self._opener.word
         self._nested += same_sort and inner.value is None

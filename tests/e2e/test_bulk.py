@@ -51,7 +51,7 @@ async def test_an_openai_client_gets_it_to_the_byte(form: str, ways: dict[str, P
     assert json.loads(arguments) == {"path": "a", "content": body}
 
 
-@pytest.mark.parametrize("form", ["hermes", "tool tags"])
+@pytest.mark.parametrize("form", ["hermes", "bare JSON"])
 async def test_an_xml_client_reads_it_to_the_byte(form: str, ways: dict[str, Proxy], qwen: RemoteSimulator) -> None:
     """The model of such a client's parser finds one finished tool with the file in it."""
     body = filled(WITHOUT_HALVES, form)

@@ -40,7 +40,7 @@ INGREDIENTS = {
     "lone surrogates": "lone \ud800 surrogate\n",
     "emoji": "🚀 Grüße\n",
     "quotes": "quotes \" ' ` \\ \\n \\u00e9\n",
-    "brackets": "if a < b > c: {[(</\n",
+    "brackets": "if a < b > c: {[(\n",
 }
 INGREDIENTS["all of them"] = "".join(INGREDIENTS.values())
 
@@ -84,7 +84,9 @@ def told_in_xml(ingredient: str, form: str) -> tuple[Answer, bool]:
 
 
 def unclear(ingredient: str, form: str, client: str) -> bool:
-    """Whether the policy withholds this body: it holds closers, and a parameter of the tool may have been lost."""
+    """Whether the policy withholds this body: its closers may be those of a lost parameter, or of a broken tag."""
+    if form == "tool tags":
+        return ingredient in ("calls", "all of them")
     return ingredient in ("own closers", "all of them") and client == "XML" and form.startswith(("qwen_xml", "invoke"))
 
 
