@@ -50,7 +50,7 @@ def swallows_tag(text: str, opener: Opener, end: int, tool: Tool, given: list[st
     return (
         _begins_in_tag(text, opener, raw)
         or any(_is_torn(found) and _is_own(found["word"], words) for found in _TORN.finditer(raw))
-        or _ends_in_closer(raw, words | _CALL_WORDS)
+        or _ends_in_closer(raw, words | _CALL_WORDS, mended=mended)
         or (mended and _holds_own(raw, opener))
         or ((mended or opener.repair == "param.nameless") and _begins_in_closer(raw, words))
         or _holds_opener(raw, free, short=not is_body(opener.key))
@@ -69,7 +69,8 @@ def _begins_in_tag(text: str, opener: Opener, raw: str) -> bool:
     quote = raw[:1]
     if quote in ('"', "'") and text.count(quote, opener.at, opener.end) % 2:
         return True
-    return _BRACKET_FIRST.match(raw) is not None or raw.startswith(f"<parameter={opener.key}>")
+    torn = text[: opener.at][-40:].rstrip()[-1:] not in (">", "＞")  # what stands before the opener was not closed
+    return (torn and _BRACKET_FIRST.match(raw) is not None) or raw.startswith((">", "＞", f"<parameter={opener.key}>"))
 
 
 def _is_torn(found: re.Match[str]) -> bool:
@@ -101,7 +102,7 @@ def _holds_own(raw: str, opener: Opener) -> bool:
     return f"<{own}" in raw or f"</{own}" in raw
 
 
-def _ends_in_closer(raw: str, words: set[str]) -> bool:
+def _ends_in_closer(raw: str, words: set[str], *, mended: bool) -> bool:
     tail = raw[-REACH:].rstrip()
     if (found := _LOST_BOTH.search(tail)) is not None and found.group().strip()[-1:] in (">", "＞"):
         return found["word"] in words
@@ -110,7 +111,7 @@ def _ends_in_closer(raw: str, words: set[str]) -> bool:
         return False
     word = _NO_WORD.sub("", tail[at:])
     if not word:
-        return "<>" not in raw  # `</>` that nothing in the value opened
+        return mended and "<>" not in raw  # `</>` that nothing in the value opened
     if re.fullmatch(r"[\w.\-]+", word) is None or f"<{word}" in raw[: len(raw.rstrip()) - len(tail) + at]:
         return False
     closing = not set(tail[at:]).isdisjoint("/／\\")

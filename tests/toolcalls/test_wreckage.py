@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.toolcalls.bench import calls
+from tests.toolcalls.bench import calls, qwen_xml
 
 HEAD = "<function=put>\n<parameter=path>"
 TAIL = "</parameter>\n<parameter=content>\nx\n</parameter>\n</function>"
@@ -51,3 +51,9 @@ def test_a_body_that_only_looks_alike_is_one(body: str) -> None:
     """Markup of other sorts, quotations and words about parameters are data."""
     text = f"<function=put>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n{body}\n</parameter>\n</function>"
     assert calls(text) == [("put", {"path": "a", "content": body})]
+
+
+@pytest.mark.parametrize("body", [",", ":", ">", "<", "</", "</>", ">a", "> a", '"', "/", "\n>", ">\nx", '"\n>'])
+def test_marks_alone_in_a_well_formed_call_are_a_value(body: str) -> None:
+    """Where the tags around a value are whole, its first and last marks are its own."""
+    assert calls(qwen_xml("put", {"path": "a", "content": body})) == [("put", {"path": "a", "content": body})]
