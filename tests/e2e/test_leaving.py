@@ -154,7 +154,6 @@ async def test_a_reset_beside_the_end_of_the_request_is_heard(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An HTTP/2 client that changes its mind at once: mitmproxy loses a reset in the same segment as the request."""
-    simulator.script([{"text": "unheard " * 2000, "chunk": 1, "pace": 20}])
     async with road(simulator, tmp_path) as (proxy, plain), http2_wire(proxy) as client:
         with monkeypatch.context() as held:
             held.setattr(client, "_flush", lambda: None)
