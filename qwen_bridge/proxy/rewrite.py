@@ -90,16 +90,16 @@ def aim(request: http.Request, ask: Ask, upstream: str) -> http.Request:
     request.content = ask.body  # sets content-length, without which an HTTP/1.1 server reads no body
     request.trailers = None
     length = request.headers["content-length"].encode()
-    # Without the body, which is sent by itself: mitmproxy's HTTP/1 client keeps the head until the client leaves. In
-    # HTTP/1.1, as the layer has it: of any other version mitmproxy would make a copy.
+    # Without the body, which is sent by itself: mitmproxy's HTTP/1 client keeps the head until the client leaves.
+    # In the client's version: what came by HTTP/2 is sent as HTTP/1.1 anyway, and its connection closed at its end.
     return http.Request(
         request.data.host,
         request.data.port,
         request.data.method,
         request.data.scheme,
-        b"",
+        request.data.authority,
         request.data.path,
-        b"HTTP/1.1",
+        request.data.http_version,
         http.Headers([*fields, (b"content-length", length)]),
         None,
         None,

@@ -153,6 +153,22 @@ async def test_a_malformed_http2_request_ends_alone(options: Options) -> None:
     assert [*drive.layer.streams] == [3]
 
 
+async def test_an_http2_clients_connection_to_qwen_ends_with_its_answer(options: Options) -> None:
+    """Nobody would use it again, and a client that stays for days would pile them up."""
+    drive = Bridged(options, b"h2")
+    client = H2Connection(H2Configuration(client_side=True))
+    client.initiate_connection()
+    target = ((":scheme", "http"), (":authority", "localhost:8080"), (":path", "/v1/chat/completions"))
+    client.send_headers(1, ((":method", "POST"), *target))
+    client.send_data(1, STREAMED, end_stream=True)
+    server = await drive.ask(client.data_to_send())
+    assert drive.sent[server].startswith(b"POST /api/v2/chat/completions?chat_id=chat HTTP/1.1\r\nhost: 127.0.0.1:9000")
+    drive.receive(ANSWER, server)
+    await drive.settle()
+    assert [event.stream_id for event in client.receive_data(drive.answer) if isinstance(event, StreamEnded)] == [1]
+    assert server.state is ConnectionState.CLOSED
+
+
 async def test_another_addons_answer_goes_out(options: Options) -> None:
     """A response set in the request hook is delivered as mitmproxy does it, and no connection is opened."""
     drive = Bridged(options)
