@@ -37,6 +37,9 @@ RESULTS = frozenset(
 )
 """Blocks in which a model invents what a tool returned: nothing in them is a call."""
 
+QUOTES = frozenset(("pre", "code", "blockquote", "details", "file", "files", "file_content", "file_contents"))
+"""Blocks in which a model shows code, or the text of a file: nothing in them is a call either."""
+
 THINKING_CLOSERS = ("</think>", "</thinking>")
 
 _THINKING_OPENERS = ("<think>", "<thinking>")
@@ -84,18 +87,19 @@ _NAMELESS = re.compile(r"[<＜](?:\|\w{0,16}\|?)?[ \t]{0,3}[/／]?[ \t]{0,3}\Z")
 """A tag that ends before its name began."""
 
 
-def result_tag(text: str, at: int, *, final: bool) -> Seen:
-    """The tag of a block of results at `at`."""
+def block_tag(text: str, at: int, *, final: bool) -> Seen:
+    """The tag of a block of results, or of a quotation, at `at`."""
     tag = tag_at(text, at)
     if tag is None:
         # The name is still to come; a tag may be written with blanks, full-width, or behind a namespace.
         return WAIT if not final and _NAMELESS.match(text, at) else None
-    if not tag.plain:
+    quotes = tag.word in QUOTES and not tag.void
+    if not tag.plain and not quotes:
         return None
     if not tag.closed:
         open_end = tag.end == len(text) and not final
-        return WAIT if open_end and any(word.startswith(tag.word) for word in RESULTS) else None
-    return Aside(tag.end, tag.word, tag.closing) if tag.word in RESULTS else None
+        return WAIT if open_end and any(word.startswith(tag.word) for word in RESULTS | QUOTES) else None
+    return Aside(tag.end, tag.word, tag.closing) if quotes or tag.word in RESULTS else None
 
 
 def refusal(text: str, at: int, *, final: bool) -> Seen:

@@ -46,7 +46,7 @@ class Mode(Enum):
 
     PROSE = "prose"
     THINKING = "inside inline thinking tags"
-    RESULT = "inside an invented result"
+    BLOCK = "inside an invented result or a quotation"
     CUT = "behind the end of what counts"
 
 
@@ -54,8 +54,18 @@ class Gate:
     """Feed text in any pieces; the outcome does not depend on them."""
 
     __slots__ = (
-        "_after_call", "_behind", "_called", "_catalogue", "_closers", "_held", "_markers", "_mode", "_place",
-        "_result_word", "_stops", "_strays",
+        "_after_call",
+        "_behind",
+        "_block",
+        "_called",
+        "_catalogue",
+        "_closers",
+        "_held",
+        "_markers",
+        "_mode",
+        "_place",
+        "_stops",
+        "_strays",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -67,7 +77,7 @@ class Gate:
         self._held = ""
         self._after_call = False  # nothing but blanks and closers came since a call
         self._called = False  # there was a call
-        self._result_word = ""
+        self._block = ""
         self._closers: frozenset[str] = _STRAY  # closers that are dropped where they follow a call
         self._strays: list[str] = []  # words of closers that were dropped
         self._behind: list[str] = []  # what came behind a call, outside of code spans
@@ -180,7 +190,7 @@ class Gate:
             return self._at_fence(text, at, passed, final)
         if mark == "T":
             return self._at_refusal(text, at, passed, final)
-        if self._place.inert or self._mode is Mode.RESULT:
+        if self._place.inert or self._mode is Mode.BLOCK:
             return _Step.LET_THROUGH
         if mark == "*":
             return self._at_bold(text, at, final)
@@ -220,7 +230,7 @@ class Gate:
         run = asides.run_at(text, at)
         if asides.run_goes_on(text, at) and not final:
             return _Step.STAY
-        if self._place.inert or len(run) < 3 or self._mode is Mode.RESULT or self._place.introduced:
+        if self._place.inert or len(run) < 3 or self._mode is Mode.BLOCK or self._place.introduced:
             return _Step.LET_THROUGH
         seen = asides.call_fence(text, at, final=final)
         if not isinstance(seen, Aside) or text[seen.end] not in "<＜{[":
@@ -245,10 +255,10 @@ class Gate:
                 return _Step.STAY
         if self._place.inert:
             return _Step.LET_THROUGH
-        for look in (self._at_thinking, self._at_result):
+        for look in (self._at_thinking, self._at_block):
             if (seen := look(text, at, passed, final)) is not None:
                 return seen
-        if self._mode is Mode.RESULT:
+        if self._mode is Mode.BLOCK:
             return _Step.LET_THROUGH
         if (closer := self._at_closer(text, at, final)) is not None:
             return closer
@@ -266,20 +276,22 @@ class Gate:
         self._mode = Mode.THINKING
         return seen.end
 
-    def _at_result(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int | None:
-        """Enter or leave a block of invented results. Behind a call it ends what counts (toolcalls.md 7.5)."""
-        seen = asides.result_tag(text, at, final=final)
+    def _at_block(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int | None:
+        """Enter or leave a block. One of invented results, behind a call, ends what counts (toolcalls.md 7.5)."""
+        seen = asides.block_tag(text, at, final=final)
         if not isinstance(seen, Aside):
             return _Step.STAY if seen is WAIT else None
+        if seen.word in asides.QUOTES and self._catalogue.resolve(seen.word) is not None:
+            return None  # a tool may have such a name
         if not seen.closing and self._line_start():
-            if self._called:
+            if self._called and seen.word in asides.RESULTS:
                 self._mode = Mode.CUT
                 self._behind.append(text[seen.end :])
                 return len(text)
             if self._mode is Mode.PROSE:
-                self._mode, self._result_word = Mode.RESULT, seen.word
-        elif seen.closing and seen.word == self._result_word:
-            self._mode, self._result_word = Mode.PROSE, ""
+                self._mode, self._block = Mode.BLOCK, seen.word
+        elif seen.closing and seen.word == self._block:
+            self._mode, self._block = Mode.PROSE, ""
         self._pass(text[at : seen.end], passed)
         return seen.end
 

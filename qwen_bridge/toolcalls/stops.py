@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from qwen_bridge.toolcalls.asides import RESULTS
+from qwen_bridge.toolcalls.asides import QUOTES, RESULTS
 from qwen_bridge.toolcalls.catalogue import fold
 from qwen_bridge.toolcalls.dialects.named import WORDS
 from qwen_bridge.toolcalls.tags import CALLS, WRAPPERS
@@ -25,7 +25,7 @@ _STOP = re.compile(
     """,
     re.VERBOSE,
 )
-_COUNT = frozenset((*WORDS, *WRAPPERS, *CALLS, *RESULTS, "parameter", "think", "thinking"))
+_COUNT = frozenset((*WORDS, *WRAPPERS, *CALLS, *RESULTS, *QUOTES, "parameter", "think", "thinking"))
 
 
 class Stops:

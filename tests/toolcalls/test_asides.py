@@ -7,11 +7,11 @@ from qwen_bridge.toolcalls.asides import (
     REACH,
     WAIT,
     Aside,
+    block_tag,
     call_fence,
     escaped_tag,
     held_suffix,
     refusal,
-    result_tag,
     run_at,
     run_goes_on,
     thinking_tag,
@@ -20,7 +20,8 @@ from qwen_bridge.toolcalls.asides import (
 READERS = {
     "thinking": (thinking_tag, "<think>", "<think>"),
     "thinking end": (thinking_tag, "</thinking>", "</thinking>"),
-    "result": (result_tag, "<tool_response>", "tool_response"),
+    "result": (block_tag, "<tool_response>", "tool_response"),
+    "quotation": (block_tag, '<file path="a.md">', "file"),
     "refusal": (refusal, "Tool read_file does not exists.", "read_file"),
     "fence": (call_fence, "```json\n{", "json"),
     "entity": (escaped_tag, "&lt;read_file&gt;", "read_file"),
@@ -34,7 +35,7 @@ def test_each_aside_is_seen_and_every_start_of_it_waits(name: str) -> None:
     seen = read(text + " tail", 0, final=False)
     assert isinstance(seen, Aside)
     assert seen.word == word
-    first = {"result": 2, "fence": 3}.get(name, 1)  # before that the gate waits by itself
+    first = {"result": 2, "quotation": 2, "fence": 3}.get(name, 1)  # before that the gate waits by itself
     for stop in range(first, len(text)):
         assert read(text[:stop], 0, final=False) is WAIT, text[:stop]
         assert read(text[:stop], 0, final=True) is None

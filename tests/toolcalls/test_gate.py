@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
+from qwen_bridge.messages import ToolSpec
+from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.gate import Gate
 from qwen_bridge.toolcalls.pieces import Kind, Passed
 from tests.toolcalls.bench import catalogue, hermes
@@ -63,6 +67,24 @@ def test_results_are_inert_until_they_close() -> None:
     passed = gate().feed(f"<output>\n{RUN}\n</output>\n{RUN}")
     assert text(passed) == f"<output>\n{RUN}\n</output>\n"
     assert passed.call == RUN
+
+
+@pytest.mark.parametrize("opener", ["<pre>", '<file path="a.md">', "<blockquote>", "<details open>"])
+def test_what_is_quoted_is_inert_until_it_closes(opener: str) -> None:
+    """A call in a quotation is text, before a call and behind one; behind the quotation calls count again."""
+    quoted = f"{opener}\n{RUN}\n</{opener[1:-1].split()[0]}>\n"
+    one = gate()
+    passed = one.feed(f"The file:\n{quoted}{RUN}")
+    assert (text(passed), passed.call) == (f"The file:\n{quoted}", RUN)
+    one.resume()
+    passed = one.feed(f"\n{quoted}{RUN}")
+    assert (text(passed).strip(), passed.call) == (quoted.strip(), RUN)
+
+
+def test_a_tool_may_have_the_name_of_a_quotation() -> None:
+    """What is declared is called."""
+    tools = Catalogue([ToolSpec("code", "", {"type": "object", "properties": {"text": {"type": "string"}}})])
+    assert Gate(tools).feed("<code>\n<text>x</text>\n</code>").call is not None
 
 
 def test_a_fence_with_a_call_is_given_whole() -> None:
