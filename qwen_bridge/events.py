@@ -102,6 +102,7 @@ type StreamEvent = (
     ResponseStarted
     | ReasoningDelta
     | TextDelta
+    | Notice
     | ToolCallStarted
     | ToolCallDelta
     | ToolCallEnded

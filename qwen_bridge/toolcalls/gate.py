@@ -54,18 +54,8 @@ class Gate:
     """Feed text in any pieces; the outcome does not depend on them."""
 
     __slots__ = (
-        "_after_call",
-        "_behind",
-        "_block",
-        "_called",
-        "_catalogue",
-        "_closers",
-        "_held",
-        "_markers",
-        "_mode",
-        "_place",
-        "_stops",
-        "_strays",
+        "_after_call", "_behind", "_block", "_called", "_catalogue", "_closers", "_held", "_markers", "_mode",
+        "_place", "_stops", "_strays",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue) -> None:

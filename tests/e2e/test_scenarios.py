@@ -139,7 +139,7 @@ async def interrupted_answer_dropped_by_the_client(talk: Talk) -> None:
     await talk.ask([ONE, first, TWO, THREE])
 
 
-@scenario(NEW, "hit depth=2/3", "hit depth=2/5 edited@2", "hit depth=6/7")
+@scenario(NEW, "hit depth=2/3", "hit depth=3/5 broken_off", "hit depth=6/7")
 async def interrupted_answer_kept_in_part(talk: Talk) -> None:
     first = await talk.ask([ONE], "one")
     broken = await talk.ask([ONE, first, TWO], "a long answer that breaks off", fault="cut_mid_stream")
