@@ -71,4 +71,5 @@ def browser(
         fail(f"There is no {authority}. Start the bridge first, or name its folder with --confdir.")
     profile = settings.state / "browser"
     profile.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # No shell, and nothing of a stranger's: the program was looked up, the address is the settings' own.
     os.execv(found, [found, *arguments(f"http://127.0.0.1:{port}", authority, profile), settings.upstream])  # noqa: S606

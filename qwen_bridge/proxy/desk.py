@@ -56,6 +56,7 @@ class Desk:
             turn.headers = request.headers.copy()
             conceal(request, self.network.reads)
         except Exception:
+            # It stays ours, so that it goes nowhere: refused, and with its headers gone, for they may hold its key.
             log.exception("a request could not be judged and is not served")
             turn.objection = crash()
             request.headers = http.Headers()
