@@ -183,7 +183,11 @@ class Boundaries:
 
     def is_lost(self, tag: Tag, opener: Opener) -> bool:
         """Whether a closing tag belongs to a declared parameter that could still come: its opener was lost."""
-        key = self._tool.key(tag.word)
+        return self.may_come(tag.word, opener)
+
+    def may_come(self, word: str, opener: Opener) -> bool:
+        """Whether `word` means a declared parameter that could still come."""
+        key = self._tool.key(word)
         return key is not None and self.is_free(key, opener)
 
     @property

@@ -188,6 +188,7 @@ class ToolCallExtractor:
         reading = settled.reading
         if reading is None or (reading.fenced and not reading.last):
             return self._refuse(settled)
+        within = self._gate.trail.within()
         self._gate.resume(call.name for call in reading.calls)
         ready: list[StreamEvent] = []
         self._doubt()
@@ -197,13 +198,13 @@ class ToolCallExtractor:
             decision = _withheld(Reason.UNCLEAR) if inside else decide(call, ending, xml=self._xml)
             if decision.reason is Reason.UNREADABLE and cut is not None and _breaks_off(settled):
                 decision = _withheld(Reason.CUT_OFF)
-            ready += self._outbox.take(Judged(call, decision, reading.dialect))
+            ready += self._outbox.take(Judged(call, decision, reading.dialect, within))
         return settled.rest, ready
 
     def _doubt(self) -> None:
         """Tell the calls that wait which closers came behind them."""
-        self._outbox.doubt(self._gate.take_strays(), flawed=True)
-        self._outbox.doubt(self._gate.take_dangling())
+        self._outbox.doubt(self._gate.trail.take_strays(), flawed=True)
+        self._outbox.doubt(self._gate.trail.take_dangling())
 
     def _refuse(self, settled: Settled) -> tuple[str, list[StreamEvent]]:
         """What was held is no call after all: it is text, and what is inside it is looked at again."""

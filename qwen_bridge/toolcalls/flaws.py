@@ -22,6 +22,7 @@ class Flaw(Enum):
     TWO_VALUES = "a parameter is given twice, with different values"
     NULL_OR_TEXT = "an optional parameter is the word null, which its type reads as text and as nothing"
     KEY_UNKNOWN = "an argument is none of the tool's parameters"
+    KEY_MISSPELT = "an argument is nearly one of the tool's parameters, which is not given"
     JUNK = "text stands where a parameter should"
     MALFORMED = "the arguments cannot be read"
     NAMELESS = "no tool is named"

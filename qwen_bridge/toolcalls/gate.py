@@ -16,9 +16,9 @@ from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.markers import Found, Markers
 from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.place import Code, Place
-from qwen_bridge.toolcalls.ruins import unopened
 from qwen_bridge.toolcalls.stops import LINE_MARK, Stops
 from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS, tag_at
+from qwen_bridge.toolcalls.trail import Trail
 
 _BLANKS = re.compile(r"[ \t]*")
 _SPAN_END = re.compile(r"\A[^\S\n]*\n|\n[^\S\n]*\n")
@@ -54,8 +54,8 @@ class Gate:
     """Feed text in any pieces; the outcome does not depend on them."""
 
     __slots__ = (
-        "_after_call", "_behind", "_block", "_called", "_catalogue", "_closers", "_held", "_markers", "_mode",
-        "_place", "_stops", "_strays",
+        "_after_call", "_block", "_called", "_catalogue", "_closers", "_held", "_markers", "_mode", "_place", "_stops",
+        "trail",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -69,25 +69,13 @@ class Gate:
         self._called = False  # there was a call
         self._block = ""
         self._closers: frozenset[str] = _STRAY  # closers that are dropped where they follow a call
-        self._strays: list[str] = []  # words of closers that were dropped
-        self._behind: list[str] = []  # what came behind a call, outside of code spans
-
-    def take_dangling(self) -> frozenset[str]:
-        """Words of closing tags that came since this was last asked, although nothing was open."""
-        found = unopened("".join(self._behind))
-        self._behind.clear()
-        return found
+        self.trail = Trail(catalogue)  # unmatched tags in what was let through
 
     def resume(self, names: Iterable[str] = ()) -> None:
         """Calls of these names have just ended: stray closers and blanks that follow belong to them."""
         self._closers = _STRAY | {name.casefold() for name in names}
         self._after_call = self._called = True
-
-    def take_strays(self) -> frozenset[str]:
-        """Words of the closing tags directly behind a call that were dropped since this was last asked."""
-        found = frozenset(self._strays)
-        self._strays.clear()
-        return found
+        self.trail.call()
 
     def cut(self) -> None:
         """Nothing that follows counts: it is neither text nor call."""
@@ -104,7 +92,7 @@ class Gate:
         text, self._held = self._held + text, ""
         passed = Passed()
         if self._mode is Mode.CUT:
-            self._behind.append(text)
+            self.trail.hide(text)
             return passed
         at = 0
         while at < len(text):
@@ -132,8 +120,7 @@ class Gate:
 
     def _thought(self, text: str, passed: Passed) -> None:
         passed.pieces.append(Piece(Kind.THINKING, text))
-        if self._called:
-            self._behind.append(text)
+        self.trail.hide(text)
 
     def _prose(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
         """Go to the next stop and decide there."""
@@ -276,7 +263,7 @@ class Gate:
         if not seen.closing and self._line_start():
             if self._called and seen.word in asides.RESULTS:
                 self._mode = Mode.CUT
-                self._behind.append(text[seen.end :])
+                self.trail.hide(text[seen.end :])
                 return len(text)
             if self._mode is Mode.PROSE:
                 self._mode, self._block = Mode.BLOCK, seen.word
@@ -297,19 +284,20 @@ class Gate:
         if starts and tag.end == len(text) and not tag.closed and tag.plain:
             return _Step.STAY if not final else len(text) if self._after_call else None
         if self._after_call and tag.word.casefold() in self._closers and tag.closed:
-            self._strays.append(tag.word)
+            self.trail.drop(tag.word)
             return tag.end
         return _Step.LET_THROUGH
 
     def _pass(self, text: str, passed: Passed) -> None:
         if not text:
             return
-        if self._after_call and not text.isspace():
-            self._after_call = False
-        if self._called and self._place.code is not Code.SPAN:
-            self._behind.append(text)
-        elif self._called and (end := _SPAN_END.search(text)) is not None and end.end() < len(text):
+        in_span = self._place.code is Code.SPAN
+        if in_span and (end := _SPAN_END.search(text)) is not None and end.end() < len(text):
             self._pass(text[: end.end()], passed)
             return self._pass(text[end.end() :], passed)
+        if self._after_call and not text.isspace():
+            self._after_call = False
+        if not in_span:
+            self.trail.add(text)
         self._place.feed(text)
         passed.pieces.append(Piece(Kind.TEXT, text))

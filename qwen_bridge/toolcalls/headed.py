@@ -19,10 +19,16 @@ from qwen_bridge.toolcalls.loose_json import Unreadable, may_go_on, read_json
 from qwen_bridge.toolcalls.reading import Call, Reading, checked_call, reading_of
 from qwen_bridge.toolcalls.ruins import ruin_end
 from qwen_bridge.toolcalls.signature import read_signature
-from qwen_bridge.toolcalls.tags import ARGUMENTS, PARAMETERS, after_space, tag_at
+from qwen_bridge.toolcalls.tags import ARGUMENTS, PARAMETERS, Tag, after_space, tag_at
 
 _ARGUMENTS_KEY = re.compile(r"""[\s,]*["']?(?:arguments|parameters|params|args|input)["']?\s*[:=]\s*(?=[{<＜])""")
 _BRACE_BEFORE_TAG = re.compile(r"\{\s*[<＜]\s*param")
+_VOID_TAG = re.compile(
+    r"""[^\s]+(?:\s+[^\W\d][\w.\-]*\s*=\s*(?:"[^"]*"|'[^']*'|[“”][^“”]*[“”]|[^\s"'“”/<>=]+))*[\s|｜]*[/／]\s*[>＞]"""
+)
+"""A tag of nothing but whole attributes."""
+_NOISE = frozenset(("id", "type", "name"))
+"""Attributes that say nothing of the arguments, where they are no parameters."""
 _BOLD = re.compile(r"\s*\*{1,3}\s*")
 
 
@@ -127,10 +133,11 @@ def _read_members(text: str, at: int, tool: Tool) -> _Body:
 def _read_tags(text: str, opening: Opening, head: Head, tool: Tool, start: int, own: frozenset[str]) -> _Body:
     """Arguments as tags, and as attributes of the head."""
     given = {tool.key(key) or key: value for key, value in head.attributes.items() if key != "name" or tool.key(key)}
-    any_key = not tool.properties and head.void  # what `<TOOL a="1"/>` has; `<TOOL id="1">` has parameters inside
-    given = {key: value for key, value in given.items() if key in tool.properties or any_key}
+    # `<TOOL a="1"/>` has no other arguments; `<TOOL id="1">` has parameters inside
+    given = {key: value for key, value in given.items() if key in tool.properties or (head.void and key not in _NOISE)}
     if head.void:
-        end, values, flaws, repairs = start, [], set[Flaw](), list[str]()
+        torn = head.repair == "head.attributes" and _VOID_TAG.match(text, opening.end) is None
+        end, values, flaws, repairs = start, [], {Flaw.AMBIGUOUS} if torn else set[Flaw](), list[str]()
     else:
         block = read_block(
             text, start, tool, wrapped=opening.wrapped, closers=own, namespaced=opening.namespaced or head.namespaced
@@ -160,6 +167,11 @@ def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head:
         more = tool.properties.keys() - body.arguments.keys()
         return {Flaw.CLOSER_MISSING, Flaw.MORE_POSSIBLE} if more else {Flaw.CLOSER_MISSING}
     following = tag_at(text, after_space(text, closing.end))
-    if following is not None and not following.closing and body.arguments:
+    if following is not None and not following.closing and body.arguments and not _may_be_argument(following, tool):
         return {Flaw.CLOSER_MISSING}
     return {Flaw.JUNK} if not body.json else {Flaw.CLOSER_MISSING}
+
+
+def _may_be_argument(tag: Tag, tool: Tool) -> bool:
+    """Whether a tag behind a call that is not closed is one of its parameters, in a shape that is none."""
+    return tool.key(tag.word) is not None or tag.word.casefold().startswith("param")

@@ -30,18 +30,22 @@ _BREAKING = WRAPPERS | CALLS | ARGUMENTS | {"parameter"}
 
 @dataclass(slots=True)
 class Judged:
-    """A call, what was decided on it, and the dialect it came in."""
+    """A call, what was decided on it, and the dialect it came in.
+
+    `within` says that an opener stands before it that nothing closed: a broken call may quote it.
+    """
 
     call: Call
     decision: Decision
     dialect: str
+    within: bool = False
 
     @property
     def patient(self) -> bool:
         """Whether it waits for the end of the answer."""
         if self.decision.verdict is Verdict.WITHHELD or self.call.tool is None or not self.call.tool.harmless:
             return True
-        return Flaw.VALUE_UNCLOSED in self.call.flaws
+        return self.within or Flaw.VALUE_UNCLOSED in self.call.flaws
 
     def broken_by(self, closers: frozenset[str]) -> bool:
         """Whether closing tags that came later, and that nothing opened, may be the real end of this call."""
@@ -52,8 +56,8 @@ class Outbox:
     """Every method returns the events that are ready because of it."""
 
     __slots__ = (
-        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_names", "_neutraliser",
-        "_parameters", "_queue", "_settings", "report", "shown",
+        "_behind_call", "_blank", "_called", "_client", "_closing", "_ids", "_index", "_line_open", "_names",
+        "_neutraliser", "_parameters", "_queue", "_settings", "report", "shown",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue, client: Client, ids: IdSource, settings: ToolSettings) -> None:
@@ -62,6 +66,7 @@ class Outbox:
         self._settings = settings
         self._parameters = frozenset(key for tool in catalogue.tools.values() for key in tool.properties)
         self._names = frozenset(catalogue.tools)
+        self._closing = self._parameters | self._names | PARAMETERS | CALLS | ARGUMENTS
         self._neutraliser = Neutraliser(catalogue.tools if client == "roo_xml" else ())
         self._queue: list[Judged] = []
         self._blank = ""  # blanks behind a call that nothing followed yet
@@ -107,17 +112,18 @@ class Outbox:
         for closers that stood directly behind a call: those of parameters matter where a call before lacked its own.
         True if a call became unclear by this: what comes next may be a part of it.
         """
-        changed = False
+        quoted = not dangling.isdisjoint(self._closing)  # they prove what stands within a broken call to be its part
         if flawed:
             dangling &= self._parameters | PARAMETERS
-        if not dangling:
+        if not dangling and not quoted:
             return False
         foreign = bool(dangling & (self._parameters | self._names | PARAMETERS))
-        inside = False
+        changed = inside = False
         for judged in self._queue:
             released = judged.decision.verdict is Verdict.RELEASED
             open_end = not flawed or bool(judged.call.flaws - SETTLED)
-            if released and ((open_end and judged.broken_by(dangling)) or (inside and foreign)):
+            broken = (open_end and judged.broken_by(dangling)) or (judged.within and quoted) or (inside and foreign)
+            if released and broken:
                 judged.decision = Decision(Verdict.WITHHELD, Reason.UNCLEAR)
                 changed = True
             inside = inside or judged.decision.verdict is Verdict.WITHHELD

@@ -89,6 +89,7 @@ TABLE: Mapping[Flaw, Row] = {
     Flaw.TWO_VALUES: Row(True, True, False, False, Reason.UNCLEAR),
     Flaw.NULL_OR_TEXT: Row(True, True, False, False, Reason.UNCLEAR),
     Flaw.KEY_UNKNOWN: Row(True, True, False, False, Reason.UNKNOWN_KEY),
+    Flaw.KEY_MISSPELT: Row(False, False, False, False, Reason.UNKNOWN_KEY),
     Flaw.JUNK: Row(False, False, False, False, Reason.UNREADABLE),
     Flaw.MALFORMED: Row(False, False, False, False, Reason.UNREADABLE),
     Flaw.NAMELESS: Row(False, False, False, False, Reason.NO_NAME),
@@ -104,7 +105,8 @@ No beginning of a destructive call may run; the bridge asks for it once more whe
 Three rows hold rule 6 of the notes' 3.1 (two readings are none) against what their 3.3 would pass on, and are stricter
 than it: of a parameter given twice the last value ran, the word `null` became nothing, an unknown key went on to the
 client. A tool that ignores an unknown `dry_run` runs without the restriction that the model meant; refused, the model
-is told which key it was, and writes the call anew.
+is told which key it was, and writes the call anew. `KEY_MISSPELT` stops harmless tools as well: an `optons` beside a
+declared `options` that is not given is one of two arguments, and the tool would run without what the model meant.
 """
 
 IN_VALUES = frozenset((Flaw.TWO_VALUES, Flaw.NULL_OR_TEXT, Flaw.KEY_UNKNOWN))

@@ -13,7 +13,15 @@ from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows
 from qwen_bridge.toolcalls.likeness import alike
 
 SETTLED = frozenset(
-    (Flaw.UNDECLARED, Flaw.NAMELESS, Flaw.INCOMPLETE, Flaw.TWO_VALUES, Flaw.NULL_OR_TEXT, Flaw.KEY_UNKNOWN)
+    (
+        Flaw.UNDECLARED,
+        Flaw.NAMELESS,
+        Flaw.INCOMPLETE,
+        Flaw.TWO_VALUES,
+        Flaw.NULL_OR_TEXT,
+        Flaw.KEY_UNKNOWN,
+        Flaw.KEY_MISSPELT,
+    )
 )
 """Flaws that no further text can mend."""
 
@@ -62,6 +70,7 @@ def typed_call(
 
 def checked_call(tool: Tool, arguments: dict[str, Any], flaws: set[Flaw], repairs: list[str]) -> Call:
     """The call, with what the schema says is missing, and without keys that it forbids."""
+    flaws = flaws | _misspelt(tool, arguments)
     if tool.closed and (unknown := arguments.keys() - tool.properties.keys()):
         missing = tool.properties.keys() - arguments.keys()
         if any(alike(key, one) or key.startswith(one) for key in unknown for one in missing):
@@ -76,6 +85,15 @@ def checked_call(tool: Tool, arguments: dict[str, Any], flaws: set[Flaw], repair
     if Flaw.CLOSER_MISSING in flaws and typing_of.ends_in_body(arguments):
         flaws = flaws | {Flaw.BODY_LAST}
     return Call(tool.name, tool, arguments, frozenset(flaws), tuple(dict.fromkeys(repairs)))
+
+
+def _misspelt(tool: Tool, arguments: Mapping[str, Any]) -> set[Flaw]:
+    """Whether a key that is none of the tool's parameters is nearly one of those that are not given, or one twice."""
+    missing = tool.properties.keys() - arguments.keys()
+    slips = any(
+        alike(key, one) or not key.replace(one, "") for key in tool.unknown(arguments) for one in missing if key
+    )
+    return {Flaw.KEY_MISSPELT} if slips else set()
 
 
 def reading_of(text: str, calls: tuple[Call, ...], closing: Closing, opening: Opening, dialect: str) -> Reading:

@@ -26,6 +26,7 @@ _STRANGE_CLOSER = re.compile(
 )
 _HALF_CLOSER = re.compile(rf"\s*[<＜][ \t]*(?:[/／][ \t]*{NAMESPACE}(?P<word>[\w.\-]*))?\s*\Z")
 _LOST_BRACKET = re.compile(rf"(?:[/／]?{NAMESPACE}(?P<word>[\w.\-]+)[>＞]|\n[ \t]*[/／](?P<bare>[\w.\-]+))\Z")
+_ELEMENT_END = re.compile(r"</(?P<word>[\w.\-]+)>\s*\Z")
 _VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
 
 
@@ -85,8 +86,8 @@ class _Scan:
     """The pass itself. The counters say what is open inside the value."""
 
     __slots__ = (
-        "_begin", "_bounds", "_calls", "_doubled_opener", "_inner", "_loose", "_lost", "_nested", "_opener", "_rivals",
-        "_swallows", "_unclosed", "_weak", "_wrappers",
+        "_begin", "_bounds", "_calls", "_doubled_opener", "_foreign", "_inner", "_loose", "_lost", "_nested", "_opener",
+        "_rivals", "_swallows", "_unclosed", "_weak", "_wrappers",
     )  # fmt: skip
 
     def __init__(self, bounds: Boundaries, opener: Opener) -> None:
@@ -94,6 +95,7 @@ class _Scan:
         self._opener = opener
         self._begin = after_space(bounds.text, opener.end)  # where something stands in the value
         self._nested = 0  # parameters open inside the value
+        self._foreign = 0  # `<parameter …>` open inside a value of the other sort, in a tag of its own
         self._calls = 0  # calls open inside the value
         self._wrappers = 0  # wrappers open inside the value
         self._inner = 0  # closers of our own sort that no boundary follows: data, or a sign of a lost opener
@@ -136,8 +138,12 @@ class _Scan:
             self._doubled_opener = True
         same_sort = inner.word == self._opener.word
         self._nested += same_sort and inner.value is None
+        self._foreign += not same_sort and inner.word is None and inner.value is None
 
     def _closing(self, tag: Tag) -> End | None:
+        if self._foreign and tag.word.casefold() in PARAMETERS:
+            self._foreign -= 1
+            return None
         if self._bounds.closes(tag, self._opener) and not self._is_key_as_data(tag):
             return self._own_closer(tag)
         if tag.word.casefold() in WRAPPERS:
@@ -236,7 +242,7 @@ class _Scan:
             return End(tag.start, tag.start, Flaw.AMBIGUOUS)
         strange = self._doubled_opener or self._ends_in_strange_closer(tag.start) or self._ends_in_loose(tag.start)
         empty = not self._bounds.text[self._opener.end : tag.start].strip()
-        strange = strange or empty or not self._bounds.has_schema
+        strange = strange or empty or not self._bounds.has_schema or self._ends_in_element(tag.start)
         doubt = Flaw.AMBIGUOUS if strange else Flaw.VALUE_UNCLOSED
         return End(self._without_layout(tag.start), tag.start, doubt, "param.closer")
 
@@ -254,6 +260,17 @@ class _Scan:
         lost = _LOST_BRACKET.search(value, near)  # `/parameter>` and `parameter>`
         word = lost and (lost["word"] or lost["bare"])
         return bool(word) and word in (self._opener.word, self._opener.key, *PARAMETERS)
+
+    def _ends_in_element(self, at: int) -> bool:
+        """Whether the unclosed value ends in a parameter: declared, or nothing else that stands on lines of its own."""
+        value = self._bounds.text[self._opener.end : at]
+        found = _ELEMENT_END.search(value, max(0, len(value) - 100))
+        if found is None:
+            return False
+        if self._bounds.may_come(found["word"], self._opener) and f"<{found['word']}>" in value:
+            return True
+        begin = value.rfind(f"\n<{found['word']}>", 0, found.start())
+        return begin >= 0 and not value[:begin].isspace() and bool(value[:begin])
 
     def _without_layout(self, at: int) -> int:
         """The end of an unclosed value: the line that its closer should have stood on is none of it."""

@@ -24,7 +24,11 @@ _BRACKET_FIRST = re.compile(
     r"""[>＞]|\s*(?:["'”]\s*[>＞]|[>＞][ \t]*(?:\r?\n|\Z)|[>＞][^\s>=][^\n]*\s*\Z|[,:][ \t]*(?:\r?\n))"""
 )
 _CLOSER_FIRST = re.compile(r"\s*[<＜][ \t]*[/／][ \t]*(?P<word>[\w.\-]*)[ \t]*[>＞]")
-_TORN = re.compile(r"[<＜](?P<between>[\s/／\\>＞]{2,12})(?P<word>[\w.\-]+)")
+_TORN = re.compile(
+    r"[<＜](?P<between>[\s/／\\>＞]{1,12}[|｜]{1,2}\w{1,24}[|｜]{1,2}[\s>＞]{0,12}|[\s/／\\>＞]{2,12})(?P<word>[\w.\-]+)"
+)
+_ATTRIBUTES_LATE = re.compile(r"""[\s"'“”]*[^\W\d][\w.\-]{0,30}\s*=\s*["'“”](?P<end>[^"'“”<>]{0,60}["'“”]\s*[>＞])?""")
+_NAME_ATTRIBUTE = re.compile(r"[<＜][^<>＜＞=]{0,60}\s(?:name|key)\s*=")
 _TURNED = re.compile(
     r"""[<>＜＞=/"'\s]{0,8}parameter[<>＜＞=:/\s"']{0,12}(?:name)?[<>＜＞=:/\s"']{0,12}(?P<key>[^\W\d][\w.\-]*)"""
 )
@@ -62,8 +66,12 @@ def swallows_tag(text: str, opener: Opener, end: int, tool: Tool, given: list[st
 def _begins_in_tag(text: str, opener: Opener, raw: str) -> bool:
     """The bracket or the quote that the opener, or what stands before it, should have ended with."""
     first = raw.lstrip()[:1]
-    if opener.repair == "param.bracket_missing" and (not first or _BRACKET_LATE.match(raw)):
-        return True
+    if opener.repair == "param.bracket_missing":
+        if not first or _BRACKET_LATE.match(raw):
+            return True
+        late = _ATTRIBUTES_LATE.match(raw)
+        if late is not None and (late["end"] or _NAME_ATTRIBUTE.match(text, opener.at)):
+            return True  # attributes of the opener, or the value: its type may be among them
     if first in (">", "＞") and text[: opener.at][-40:].rstrip()[-1:].isalnum():
         return True
     quote = raw[:1]

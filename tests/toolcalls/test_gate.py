@@ -45,7 +45,7 @@ def test_strays_behind_a_call_are_dropped_and_elsewhere_noted() -> None:
     one = gate()
     one.resume()
     assert text(one.feed("\n</tool_call>\nand text </parameter> here")).strip() == "and text </parameter> here"
-    assert one.take_dangling() == {"parameter"}
+    assert one.trail.take_dangling() == {"parameter"}
 
 
 def test_closers_in_a_code_span_are_not_dangling() -> None:
@@ -53,7 +53,7 @@ def test_closers_in_a_code_span_are_not_dangling() -> None:
     one = gate()
     one.resume()
     one.feed("I used `</parameter>` there.\n")
-    assert one.take_dangling() == frozenset()
+    assert one.trail.take_dangling() == frozenset()
 
 
 def test_thinking_is_told_apart() -> None:

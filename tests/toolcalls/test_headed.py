@@ -26,6 +26,13 @@ PATH = "<parameter=path>a</parameter>"
         ('<function=read_file>{"path": 4.2.3}</function>', {Flaw.MALFORMED}),
         ("<function=read_file></function>", {Flaw.INCOMPLETE}),
         ("<function=read_file><parameter=file>a</parameter></function>", {Flaw.MALFORMED}),
+        ("<function=read_file><parameter=path/><parameterlimit=>5</parameter></function>", {Flaw.JUNK}),
+        (f"<function=read_file>{PATH}\n<function=ping></function>", {Flaw.CLOSER_MISSING}),
+        ('<shell command="ls" id="7"/>', frozenset()),
+        ('<shell command="ls" dry_run="true"/>', {Flaw.KEY_UNKNOWN}),
+        ('<shell command="ls" timeoutt="5"/>', {Flaw.KEY_UNKNOWN, Flaw.KEY_MISSPELT}),
+        ('<shell command=="ls" cwd="/x"/>', {Flaw.AMBIGUOUS}),
+        ('<shell command="ls" cwd="/x/>', {Flaw.AMBIGUOUS}),
     ],
 )
 def test_the_flaws_of_a_headed_call(text: str, expected: frozenset[Flaw]) -> None:

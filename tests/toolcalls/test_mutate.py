@@ -18,13 +18,48 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("form", [qwen_xml, tagged, invoke, hermes, bare], ids=lambda form: form.__name__)
+FORMS = [qwen_xml, tagged, invoke, hermes, bare]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_a_good_call_with_one_broken_token_is_itself_or_nothing(form: Any) -> None:
     """However one token of a good call is broken, no other call comes of it."""
     cases = [{"id": name, "raw": form(name, given), "tools": TOOLS} for name, given in CALLS]
     found = mutate(cases)
     assert sum(tally.tried for tally in found.tallies.values()) > 100
     assert [(mutant.raw, calls) for _, mutant, calls in found.thirds] == []
+
+
+QUOTED = [("read_file", {"path": "b.txt"}), ("put", {"path": "b.txt", "content": "y"})]
+AROUND = ["{}", "see\n{}\nend", "echo '{}' ", "say {} so"]
+
+
+@pytest.mark.parametrize("inner", FORMS, ids=lambda form: form.__name__)
+@pytest.mark.parametrize("outer", FORMS, ids=lambda form: form.__name__)
+def test_a_broken_call_does_not_run_what_it_quotes(outer: Any, inner: Any) -> None:
+    """A whole call in a value stays a part of it, in every pair of forms, whatever token breaks."""
+    cases = [
+        {"id": f"{name} {around}", "raw": outer(*_holding(name, around.replace("{}", inner(*quoted)))), "tools": TOOLS}
+        for name in ("shell", "write_file")
+        for quoted in QUOTED
+        for around in AROUND
+    ]
+    found = mutate(cases, seed=3, most=4)
+    assert sum(tally.same for tally in found.tallies.values()) > 30
+    assert [(mutant.raw, calls) for _, mutant, calls in found.thirds] == []
+
+
+def _holding(name: str, value: str) -> tuple[str, dict[str, Any]]:
+    return name, {"command": value} if name == "shell" else {"path": "src/a.md", "content": value}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: str(call[0]))
+def test_a_call_in_attributes_with_one_broken_token_is_itself_or_nothing(call: tuple[str, dict[str, Any]]) -> None:
+    """Where a tag holds all arguments, none of them is lost or misread."""
+    name, given = call
+    attributes = " ".join(f'{key}="{value}"' for key, value in given.items() if "\n" not in str(value))
+    case = {"id": name, "raw": f"<{name} {attributes}/>", "tools": TOOLS}
+    assert [(mutant.raw, calls) for _, mutant, calls in mutate([case]).thirds] == []
 
 
 def test_values_are_left_alone() -> None:
@@ -47,11 +82,10 @@ def test_a_third_thing_is_told() -> None:
 @pytest.mark.skipif(not CORPUS.is_file(), reason="needs the corpus in ../shared/data")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_corpus_with_one_broken_token_runs_nothing_else(kind: str) -> None:
-    """Of a few mutants of every case, none runs a tool that may destroy something otherwise than the case does."""
+    """Of a few mutants of every case, none calls anything but what the case does."""
     tally = corpus_mutated().tallies[kind]
     assert tally.tried > 300
-    assert tally.destructive == 0
-    assert tally.third <= tally.tried / 200
+    assert tally.third == 0
 
 
 _KEPT: list[Any] = []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening
 from qwen_bridge.toolcalls.reading import checked_call, reading_of, typed_call
@@ -25,6 +27,15 @@ def test_keys_that_a_schema_forbids_are_dropped() -> None:
     kept = checked_call(PUT, {"path": "a", "content": "b", "c": "d"}, set(), [])
     assert kept.arguments["c"] == "d"
     assert kept.flaws == {Flaw.KEY_UNKNOWN}
+
+
+@pytest.mark.parametrize("key", ["limt", "limmit", "lxmit", "limitlimit"])
+def test_a_key_that_is_nearly_one_not_given_is_told(key: str) -> None:
+    """Of a harmless tool too: it would run without what was meant. Beside the right one it is just unknown."""
+    read = catalogue().tools["read_file"]
+    assert checked_call(read, {"path": "a", key: 3}, set(), []).flaws == {Flaw.KEY_UNKNOWN, Flaw.KEY_MISSPELT}
+    assert checked_call(read, {"path": "a", "limit": 3, key: 3}, set(), []).flaws == {Flaw.KEY_UNKNOWN}
+    assert checked_call(read, {"path": "a", "encoding": 3}, set(), []).flaws == {Flaw.KEY_UNKNOWN}
 
 
 def test_a_call_without_tool_or_arguments_keeps_its_flaws() -> None:

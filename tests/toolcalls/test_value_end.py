@@ -49,6 +49,9 @@ def test_a_value_ends_at_its_own_closer(text: str, expected: str) -> None:
         (f"<parameter=content>x</parameter></parameter>{CLOSE}", Flaw.CLOSER_DOUBLED),
         (f"<parameter=content><parameter=content>x</parameter>{CLOSE}", Flaw.AMBIGUOUS),
         (f"<parameter=content>a</parameter> b{CLOSE}", Flaw.AMBIGUOUS),
+        (f"<content>what\n<notes>\n1\n</notes>\n{CLOSE}", Flaw.AMBIGUOUS),
+        (f"<content>\n<html>\n1\n</html>\n{CLOSE}", Flaw.VALUE_UNCLOSED),
+        ('<content>\n<parameter name="q">1</parameter>\n</invoke>\n</put>', Flaw.VALUE_UNCLOSED),
     ],
 )
 def test_a_value_without_a_certain_end_has_a_flaw(text: str, flaw: Flaw) -> None:
