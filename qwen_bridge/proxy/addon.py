@@ -194,7 +194,8 @@ class BridgeAddon:
         desk = self._desk
         if desk is None:
             raise exceptions.AddonHalt
-        if pass_by(nextlayer, desk.guard.tunnels, desk.network.may_pass):
+        ours = desk.guard.is_itself(context.client, context.server.address)
+        if not ours and pass_by(nextlayer, desk.guard.tunnels, desk.network.may_pass):
             return
         ctx.master.addons.get("nextlayer").next_layer(nextlayer)
         for made in context.layers:

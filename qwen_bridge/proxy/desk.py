@@ -37,11 +37,11 @@ class Desk:
     closing: Callable[[], BridgeError | None] = lambda: None
     """Why no request is taken any more, if so."""
 
-    def turn_for(self, context: Context, request: http.Request) -> Turn | None:
-        """A new turn for a request that is the bridge's to answer, None for any other."""
+    def turn_for(self, context: Context, request: http.Request, *, tunnelled: bool = False) -> Turn | None:
+        """A new turn for a request that is the bridge's to answer, None for any other; see `Guard.claims`."""
         visit = None
         try:
-            if not self.guard.claims(context, request):
+            if not self.guard.claims(context, request, tunnelled=tunnelled):
                 return None
             visit = Visit(self.door, Visitor.of(context, request, own=self.guard.is_own(context, request)))
         except Exception:

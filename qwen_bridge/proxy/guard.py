@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import structlog
 from mitmproxy import exceptions, http
-from mitmproxy.connection import Client
+from mitmproxy.connection import Address, Client
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -27,6 +27,9 @@ from qwen_bridge.settings.settings import Settings
 
 log = structlog.get_logger("qwen_bridge")
 
+_HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104  (nothing is bound to them here)
+"""Names of this machine that lead to a port of it."""
+
 
 class Guard:
     """The border for one configuration. Pure: it looks at names and modes, and connects nothing itself."""
@@ -34,7 +37,7 @@ class Guard:
     def __init__(self, settings: Settings) -> None:
         self._openai = frozenset(settings.openai_hosts)
         self._qwen = settings.upstream_host
-        self._decrypted = self._openai | ({settings.upstream_host} if settings.learns else set())
+        self._learns = settings.learns
         self.upstream = settings.upstream
         self.address = (settings.upstream_host, settings.upstream_port)
         self.tls = settings.upstream_tls
@@ -42,13 +45,14 @@ class Guard:
         self.way = way(settings.egress)
         self.request_limit = settings.request_limit
 
-    def claims(self, context: Context, request: http.Request) -> bool:
+    def claims(self, context: Context, request: http.Request, *, tunnelled: bool = False) -> bool:
         """Whether a request is the bridge's to answer.
 
         It is when it came to the proxy as to a server (origin form in regular mode, the listener's own address, or
-        reverse mode: that is the base URL), or when any name it gives for its destination is OpenAI's.
+        reverse mode: that is the base URL), or when any name it gives for its destination is OpenAI's. A tunnel is
+        mitmproxy's to open, but not one within another (`tunnelled`).
         """
-        if request.method == "CONNECT":
+        if request.method == "CONNECT" and not tunnelled:
             return False
         return self.is_own(context, request) or self._any_openai(_names(context, request))
 
@@ -58,7 +62,7 @@ class Guard:
         inside_tunnel = context.server.address is not None
         if isinstance(context.client.proxy_mode, ReverseMode) or not (request.host or inside_tunnel):
             return True
-        return _is_to_itself(context.client, request)
+        return _is_to_itself(context.client, request) or self.is_itself(context.client, context.server.address)
 
     def must_not_pass(self, flow: http.HTTPFlow) -> bool:
         """Whether a flow that no stream of ours has claimed has to be stopped.
@@ -79,13 +83,17 @@ class Guard:
         """Whether a connection to a server of these names (address, SNI) may be opened at all."""
         return not self._any_openai(names)
 
+    def is_itself(self, client: Client, address: Address | None) -> bool:
+        """Whether a client wants to be tunnelled to the listener that it has come to."""
+        return address is not None and _is_itself(client, *address[:2])
+
     def tunnels(self, names: Iterable[str | None]) -> bool:
         """Whether a connection to these names is none of ours and passes undecrypted.
 
         Qwen's site is read where the browser's session is learned from it; there is no other reason to.
         """
         known = [_plain(name) for name in names if name]
-        return bool(known) and not any(name in self._decrypted for name in known)
+        return bool(known) and not self._any_openai(known) and not (self._learns and self._qwen in known)
 
     def is_not_qwen(self, names: Iterable[str | None]) -> bool:
         """Whether these names are all those of others than Qwen's site."""
@@ -93,7 +101,7 @@ class Guard:
         return bool(known) and self._qwen not in known
 
     def _any_openai(self, names: Iterable[str | None]) -> bool:
-        return any(_plain(name) in self._openai for name in names if name)
+        return any(_is_of(_plain(name), self._openai) for name in names if name)
 
 
 def fail_closed(hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,12 +150,22 @@ def crash() -> InternalError:
 
 def _is_to_itself(client: Client, request: http.Request) -> bool:
     """Whether a request in absolute form, or in HTTP/2, names the listener that it came to."""
-    return request.port == client.sockname[1] and request.host in (client.sockname[0], "localhost")
+    return _is_itself(client, request.host, request.port)
+
+
+def _is_itself(client: Client, host: str, port: int) -> bool:
+    """Whether host and port are those of the listener, in any spelling: mitmproxy would not connect to these anyway."""
+    return port == client.sockname[1] and _plain(host) in {_plain(client.sockname[0]), *_HERE}
 
 
 def _names(context: Context, request: http.Request) -> tuple[str | None, ...]:
     address = context.server.address[0] if context.server.address else None
     return (request.host, request.pretty_host, context.client.sni, address)
+
+
+def _is_of(name: str, hosts: Collection[str]) -> bool:
+    """Whether a plain name is one of the hosts or below one, as `eu.api.openai.com` is."""
+    return name in hosts or any(name.endswith(f".{host}") for host in hosts)
 
 
 def _plain(name: str) -> str:

@@ -9,12 +9,13 @@ from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer, HttpStream
 from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError
+from mitmproxy.proxy.layers.http._http1 import Http1Client
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
 from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.egress import tunnel_to, way
-from qwen_bridge.proxy.http1 import BridgeHttp1Server
+from qwen_bridge.proxy.http1 import BridgeHttp1Client, BridgeHttp1Server
 from qwen_bridge.proxy.stream import AskQwen, BridgeStream, Commands
 from qwen_bridge.proxy.type_checks import make_quiet
 from qwen_bridge.settings.egress import Egress
@@ -137,6 +138,12 @@ class BridgeHttpLayer(HttpLayer):
             over = isinstance(connection, Server) and connection.timestamp_end and not connection.connected
             if over and connection not in used:
                 del self.connections[connection]
+
+    def make_ready(self, connection: Connection) -> None:
+        """Make the end of an HTTP/1 connection to Qwen, which waits for its next request, ours."""
+        end = self.connections[connection].context.layers[-1]
+        if type(end) is Http1Client:
+            BridgeHttp1Client.take_over(end)
 
     def silence(self, connection: Connection) -> None:
         """Let nothing that `connection` still brings reach a stream: it may be on its next attempt already."""

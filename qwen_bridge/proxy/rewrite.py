@@ -16,6 +16,7 @@ from mitmproxy.net.http.url import parse_authority
 from qwen_bridge.bridge.bridge import Call
 from qwen_bridge.errors import BridgeError
 from qwen_bridge.exchange.effects import Ask, Begin, Data, Headers
+from qwen_bridge.exchange.inflate import inflated
 from qwen_bridge.exchange.reply import refusal
 from qwen_bridge.observe.redaction import REDACTED, is_secret_name, redact
 
@@ -62,14 +63,15 @@ def conceal(request: http.Request, kept: Container[str] = ()) -> None:
         request.path = f"{path}?{redact(query)}"
 
 
-def call_of(request: http.Request, headers: http.Headers) -> Call:
+def call_of(request: http.Request, headers: http.Headers, limit: int) -> Call:
     """The client's request as the bridge reads it, its content encoding undone; `headers` as they were before
-    `conceal`.
+    `conceal`. Raises what `inflated` does; `limit` is in bytes.
     """
     secret = {name: value for name, value in decoded(headers) if is_secret_name(name)}
     fields = dict(decoded(request.headers))
     fields.update((name, value) for name, value in secret.items() if fields.get(name) == REDACTED)
-    return Call(request.method, request.path, fields, request.get_content(strict=False) or b"")
+    body = inflated(request.raw_content or b"", request.headers.get("content-encoding", ""), limit)
+    return Call(request.method, request.path, fields, body)
 
 
 def aim(request: http.Request, ask: Ask, upstream: str) -> http.Request:

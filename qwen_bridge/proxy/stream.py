@@ -24,7 +24,7 @@ import structlog
 from mitmproxy import flow
 from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events, layer
-from mitmproxy.proxy.layers.http import DropStream, GetHttpConnection, HttpStream, SendHttp, validate_request
+from mitmproxy.proxy.layers.http import DropStream, GetHttpConnection, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -43,11 +43,12 @@ from mitmproxy.proxy.layers.http._hooks import (
     HttpResponseHeadersHook,
 )
 
-from qwen_bridge.errors import InvalidRequest, QwenUnreachable, RequestTooLarge
+from qwen_bridge.errors import QwenUnreachable, RequestTooLarge
 from qwen_bridge.exchange.effects import Again, Ask, Begin, Commit, Data, Effect, End, Forget, Stop
 from qwen_bridge.proxy.desk import Desk
 from qwen_bridge.proxy.guard import crash
-from qwen_bridge.proxy.rewrite import Framing, aim, call_of, decoded, error_response, head_of, settle_host
+from qwen_bridge.proxy.http1 import is_tunnelled, malformed
+from qwen_bridge.proxy.rewrite import Framing, aim, decoded, error_response, head_of, settle_host
 from qwen_bridge.proxy.turn import QwenBridgeAttemptHook, QwenBridgeRememberHook, Turn
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class BridgeStream(HttpStream):
     # -- the client's request ---------------------------------------------------------------------------------------
 
     def state_wait_for_request_headers(self, event: RequestHeaders) -> Commands:
-        self.turn = self.desk.turn_for(self.context, event.request)
+        self.turn = self.desk.turn_for(self.context, event.request, tunnelled=is_tunnelled(self))
         if self.turn is not None:
             self._framing = Framing.of(event.request)
             settle_host(event.request, self.context.client.sockname)
@@ -118,14 +119,14 @@ class BridgeStream(HttpStream):
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         if self.turn is None or not request:
             return (yield from super().check_invalid(request))
-        reason = validate_request(self.mode, self.flow.request, self.context.options.validate_inbound_headers)
+        reason = malformed(self)
         if reason is None:
             return False
         self.desk.turns[self.flow.id] = self.turn
         yield HttpRequestHeadersHook(self.flow)
         # Where the request ends is in doubt. But for the header, mitmproxy would read what follows as the next one.
         last = () if self.flow.request.is_http2 else (("connection", "close"),)
-        yield from self._perform(self.turn.refuse(InvalidRequest(f"{reason} Send a well-formed HTTP request."), last))
+        yield from self._perform(self.turn.refuse(reason, last))
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
         if last:
             yield commands.CloseConnection(self.context.client)
@@ -164,10 +165,11 @@ class BridgeStream(HttpStream):
             if not (yield from self.check_killed(True)):
                 yield from self.send_response()
             return
+        if turn.objection is None:
+            turn.read(self.flow.request, self.desk.guard.request_limit)
         if turn.objection is not None:
             yield from self._perform(turn.refuse(turn.objection))
             return
-        turn.call = call_of(self.flow.request, turn.headers)
         yield commands.RequestWakeup(self.desk.tick)
         yield from self._attempt(turn)
 
@@ -195,6 +197,7 @@ class BridgeStream(HttpStream):
             yield from self._hang_up(connection)
         else:
             self.context.server = self.flow.server_conn = connection
+            self.http_layer.make_ready(connection)
             turn.sent()
             self.server_state = self.state_await_head
             yield SendHttp(RequestHeaders(self.stream_id, request, False), connection)

@@ -29,6 +29,7 @@ from qwen_bridge.proxy.capture import Capture
 from qwen_bridge.proxy.control import Control
 from qwen_bridge.proxy.door import ANYBODY, Visit
 from qwen_bridge.proxy.guard import crash
+from qwen_bridge.proxy.rewrite import call_of
 
 log = structlog.get_logger("qwen_bridge")
 
@@ -91,6 +92,13 @@ class Turn:
         self._first_word: float | None = None
         self._queued = 0.0
         self._queued_since: float | None = None
+
+    def read(self, request: http.Request, limit: int) -> None:
+        """Read the whole request, which may become `limit` bytes; what is wrong with it becomes the objection."""
+        try:
+            self.call = call_of(request, self.headers, limit)
+        except BridgeError as error:
+            self.objection = error
 
     async def advance(self) -> None:
         """Find out what comes next and leave it as the order: a question to Qwen, or effects for the client.

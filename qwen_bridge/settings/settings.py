@@ -68,7 +68,9 @@ class Settings(BaseSettings):
         "`socks5://HOST:PORT`, with `USER:PASSWORD@` before the host where it asks for them.",
     )
     openai_hosts: HostNames = Field(
-        ("api.openai.com",), description="Hosts for which the bridge answers when a client comes through the proxy."
+        ("api.openai.com",),
+        description="Hosts for which the bridge answers when a client comes through the proxy, with all below them, "
+        "such as `eu.api.openai.com`.",
     )
     hosts: HostNames = Field(
         (),

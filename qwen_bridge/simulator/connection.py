@@ -17,6 +17,7 @@ from qwen_bridge.simulator.stream import Stream
 from qwen_bridge.simulator.strikes import Break
 
 _REASONS = {
+    103: "Early Hints",
     200: "OK",
     400: "Bad Request",
     401: "Unauthorized",
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._busy = False
         self._stream: Stream | None = None
         self._writes = Writes.JOINED
+        self._trailers: Sequence[tuple[str, str]] = ()
         self._last = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,7 +90,9 @@ class Connection(asyncio.Protocol):
     # What a stream writes (`stream.Wire`).
 
     def open_stream(self, delivery: Delivery) -> None:
-        self._writes = delivery.writes
+        self._writes, self._trailers = delivery.writes, delivery.trailers
+        if delivery.hints:
+            self._write([_head(103, delivery.hints)])
         headers = (("content-type", _STREAM_TYPE), ("cache-control", "no-cache"), *delivery.headers)
         self._write([_head(200, (*headers, ("transfer-encoding", "chunked")))])
 
@@ -96,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._write([_chunk(piece) for piece in pieces if piece])
 
     def end_stream(self) -> None:
-        self._write([b"0\r\n\r\n"])
+        self._write([b"0\r\n", _fields(self._trailers)])
         self._stream = None
         self._done()
 
@@ -191,8 +195,12 @@ class Connection(asyncio.Protocol):
 
 
 def _head(status: int, headers: Sequence[tuple[str, str]]) -> bytes:
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}", *(f"{name}: {value}" for name, value in headers)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\n".encode() + _fields(headers)
+
+
+def _fields(fields: Sequence[tuple[str, str]]) -> bytes:
+    """Lines of fields, and the empty one behind them."""
+    return ("".join(f"{name}: {value}\r\n" for name, value in fields) + "\r\n").encode("latin-1")
 
 
 def _chunk(data: bytes) -> bytes:

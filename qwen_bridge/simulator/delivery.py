@@ -39,6 +39,7 @@ class Delivery:
     """A streamed answer. One frame is one HTTP chunk, and one event of the pace.
 
     `wait` is the time in seconds before the status line, `pace` in events per second (None: no pause at all).
+    `trailers` are fields behind the body; with `hints` an interim answer (103) that has these goes before.
     With an ending that is not clean, the wire breaks behind frame number `breaks_after`; the model, as behind the
     live service, goes on at its pace to the end.
     """
@@ -47,6 +48,8 @@ class Delivery:
     pace: float | None = None
     wait: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()
+    hints: tuple[tuple[str, str], ...] = ()
     ending: Ending = Ending.CLEAN
     breaks_after: int = 0
     writes: Writes = Writes.JOINED

@@ -26,6 +26,8 @@ _HUGE_LINE_BYTES = 4 * 1024 * 1024
 _BOMB_BYTES = 32 * 1024 * 1024
 _GARBAGE_BYTES = 4096
 _KEEP_ALIVES = 3
+_TRAILERS = (("server-timing", "model;dur=1204"), ("x-checksum", "d41d8cd9"))
+_HINTS = (("link", "</main.css>; rel=preload; as=style"),)
 _TWO_THOUGHTS = "I look for it first.\n\nNow I have found it."
 _INSPECTED_OUTPUT = "内容安全警告：输出数据可能包含不适当的内容！"
 
@@ -218,6 +220,16 @@ _ROWS: tuple[Fault, ...] = (
     Fault(name="gzip", says="the body is compressed", delivery=_gzip),
     Fault(name="gzip_bomb", says="a few kilobytes that swell to `size` bytes (32 MiB)", delivery=_gzip_bomb),
     Fault(name="gzip_cut", says="the body is compressed and its end is missing", delivery=_gzip_cut),
+    Fault(
+        name="trailers",
+        says="fields behind the body, as HTTP allows",
+        delivery=lambda delivery, _: replace(delivery, trailers=_TRAILERS),
+    ),
+    Fault(
+        name="early_hints",
+        says="an interim answer (103) goes before the answer itself",
+        delivery=lambda delivery, _: replace(delivery, hints=_HINTS),
+    ),
     Fault(
         name="late_error",
         says="an error frame after some frames, then the end",

@@ -7,7 +7,7 @@ import contextlib
 import json
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import httpx
@@ -76,12 +76,14 @@ class HTTP2Wire:
         self._state.initiate_connection()
         self._flush()
 
-    def ask(self, body: object) -> int:
-        """Send one request; return the number of its stream."""
+    def ask(self, body: object, trailers: Sequence[tuple[str, str]] = ()) -> int:
+        """Send one request, `trailers` behind its body; return the number of its stream."""
         stream = self._state.get_next_available_stream_id()
         fields = [(":method", "POST"), (":path", CHAT), (":scheme", "https"), (":authority", "api.openai.com")]
         self._state.send_headers(stream, fields)
-        self._state.send_data(stream, json.dumps(body).encode(), end_stream=True)
+        self._state.send_data(stream, json.dumps(body).encode(), end_stream=not trailers)
+        if trailers:
+            self._state.send_headers(stream, trailers, end_stream=True)
         self._flush()
         return stream
 

@@ -237,12 +237,18 @@ async def test_a_whole_answer_has_no_comments(simulator: Simulator, tmp_path: Pa
 
 @STREAMED
 @pytest.mark.parametrize(
-    "fault", ["gzip", "crlf", "one_byte_segments", "done_marker", "dual_candidates", "keep_alives"]
+    "fault",
+    ["gzip", "crlf", "one_byte_segments", "done_marker", "dual_candidates", "keep_alives", "trailers", "early_hints"],
 )
-async def test_odd_forms_read_the_same(fault: str, stream: bool, simulator: Simulator, tmp_path: Path) -> None:
-    """Compressed, with other line ends, byte by byte, with frames nobody needs: the same answer."""
-    simulator.script([{"text": HELLO, "fault": fault}])
+async def test_odd_forms_read_the_same(
+    fault: str, stream: bool, simulator: Simulator, tmp_path: Path, no_errors_logged: None
+) -> None:
+    """Compressed, with other line ends, byte by byte, with frames nobody needs, with what HTTP allows around the body:
+    the same answer, and the connection goes on.
+    """
+    simulator.script([{"text": HELLO, "fault": fault}, {"text": HELLO, "fault": fault}])
     async with road(simulator, tmp_path) as (_, client):
+        assert await answer_to(client, stream=stream) == HELLO
         assert await answer_to(client, stream=stream) == HELLO
 
 

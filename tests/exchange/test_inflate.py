@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_bridge.errors import AnswerUnreadable
-from qwen_bridge.exchange.inflate import INFLATED_LIMIT, ContentDecoder
+from qwen_bridge.errors import AnswerUnreadable, InvalidRequest, RequestTooLarge
+from qwen_bridge.exchange.inflate import INFLATED_LIMIT, MEMBERS_LIMIT, ContentDecoder, inflated
 from tests.qwen import frames
 from tests.stage_laws import check_close, check_eager, cuts, run, single_bytes
 
@@ -176,3 +176,65 @@ def test_an_unknown_encoding_is_refused_by_name(encoding: str) -> None:
 def _outcome(result: bytes | type[AnswerUnreadable]) -> object:
     # What came before the error has been handed out or not, depending on the cut; the error itself must not depend.
     return AnswerUnreadable if result is AnswerUnreadable else result
+
+
+# -- a client's whole body ----------------------------------------------------------------------------------------
+
+ROOM = len(TEXT)
+
+
+@coded
+def test_a_clients_body_is_unpacked_whole(encoding: str, pack: Callable[[bytes], bytes]) -> None:
+    """Up to the limit exactly; one byte more is too large."""
+    assert inflated(pack(TEXT), encoding, ROOM) == TEXT
+    if pack is not bytes:
+        with pytest.raises(RequestTooLarge, match="unpacked larger"):
+            inflated(pack(TEXT + b" "), encoding, ROOM)
+
+
+@pytest.mark.parametrize("encoding", [*CODINGS, "gzip, gzip", "br, zstd"])
+def test_a_clients_bomb_is_stopped_on_the_way(encoding: str) -> None:
+    """What would become a hundred times the limit costs a few times of it."""
+    packed, limit = bytes(100 * 1024 * 1024), 1024 * 1024
+    for name in encoding.split(", "):
+        packed = PACKED[name][1](packed)
+    tracemalloc.start()
+    with pytest.raises(RequestTooLarge):
+        inflated(packed, encoding, limit)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * limit
+
+
+@pytest.mark.parametrize(
+    "encoding", ["compress", "gzip, lzma", "x" * 500, "rot13", "utf-16", "bz2", "gzip, gzip, gzip, gzip, gzip"]
+)
+def test_a_clients_unknown_encoding_is_refused_by_name(encoding: str) -> None:
+    """Names that Python has a codec for are no encodings of HTTP either."""
+    with pytest.raises(InvalidRequest, match="Use gzip, deflate, br, zstd or none") as raised:
+        inflated(b"{}", encoding, ROOM)
+    assert len(raised.value.message) < 200
+
+
+@pytest.mark.parametrize("encoding", CODINGS)
+def test_a_clients_garbage_is_refused(encoding: str) -> None:
+    """The sentence names the encoding that it is not."""
+    with pytest.raises(InvalidRequest, match=encoding):
+        inflated(b"\xff\xffno such thing", encoding, ROOM)
+
+
+def test_members_without_end_are_refused() -> None:
+    """Empty members of gzip, each of which would cost a copy of all that follow."""
+    assert inflated(gzip.compress(b"") * MEMBERS_LIMIT, "gzip", ROOM) == b""
+    with pytest.raises(InvalidRequest, match="too many members"):
+        inflated(gzip.compress(b"") * (MEMBERS_LIMIT + 1), "gzip", ROOM)
+    assert unpacked("gzip", [gzip.compress(b"")] * (MEMBERS_LIMIT + 1)) is AnswerUnreadable
+
+
+def test_a_window_that_http_does_not_allow_is_refused() -> None:
+    """zstd's window of 128 MiB would be kept ready for a few bytes (RFC 9659 allows 8)."""
+    wide = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=27))
+    packer = wide.compressobj()
+    packed = packer.compress(TEXT) + packer.flush()
+    with pytest.raises(InvalidRequest, match="zstd"):
+        inflated(packed, "zstd", ROOM)

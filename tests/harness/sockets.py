@@ -1,4 +1,4 @@
-"""Ports for programs that cannot be told to choose one themselves."""
+"""Ports for programs that cannot be told to choose one themselves, and an answer read off a socket."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def free_port() -> int:
             _reserved.append(claim)
             return port
     raise RuntimeError("no port is free")
+
+
+def read_from(client: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """The next answer that has a length: status, headers (names in lower case), body."""
+    reader = client.makefile("rb")
+    status = int(reader.readline().split()[1])
+    fields = {}
+    while (line := reader.readline().strip()) != b"":
+        name, _, value = line.decode().partition(":")
+        fields[name.lower()] = value.strip()
+    return status, fields, reader.read(int(fields.get("content-length", 0)))

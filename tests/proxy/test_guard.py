@@ -20,7 +20,7 @@ from qwen_bridge.settings.settings import Settings
 from tests.conformance.invariants import check_error
 
 OPENAI = "api.openai.com"
-SPELLINGS = [OPENAI, "API.OpenAI.com", "api.openai.com.", "[api.openai.com]"]
+SPELLINGS = [OPENAI, "API.OpenAI.com", "api.openai.com.", "[api.openai.com]", "eu.api.openai.com", "EU.api.openai.com."]
 
 
 @pytest.fixture
@@ -71,7 +71,12 @@ def test_a_base_url_is_ours_under_any_name(guard: Guard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "ours"), [("127.0.0.1", 8080, True), ("localhost", 8080, True), ("127.0.0.1", 9, False)]
+    ("host", "port", "ours"),
+    [
+        *((name, 8080, True) for name in ("127.0.0.1", "localhost", "LocalHost.", "::1", "[::1]", "0.0.0.0", "::")),
+        ("127.0.0.1", 9, False),
+        ("127.0.0.2", 8080, False),
+    ],
 )
 def test_a_request_for_the_listener_itself_is_ours(host: str, port: int, ours: bool, guard: Guard) -> None:
     """A client that uses the bridge as proxy and as base URL at once, or speaks HTTP/2 to it, names it in full."""
@@ -86,9 +91,26 @@ def test_other_peoples_requests_are_not_ours(guard: Guard) -> None:
     assert not guard.claims(context(server="chat.qwen.ai", sni="chat.qwen.ai"), request("", host="chat.qwen.ai"))
 
 
+def test_a_name_that_only_ends_alike_is_another(guard: Guard) -> None:
+    """Below a host is what stands before a dot."""
+    assert not guard.is_openai("notapi.openai.com")
+    assert not guard.is_openai("openai.com")
+
+
+def test_a_tunnel_to_the_listener_is_ours(guard: Guard) -> None:
+    """Some clients tunnel what goes to this machine through their proxy too."""
+    inside = context(server="localhost")
+    inside.server.address = ("localhost", 8080)
+    assert guard.is_itself(inside.client, inside.server.address)
+    assert guard.claims(inside, request("", host="localhost:8080"))
+    assert not guard.is_itself(inside.client, ("localhost", 8081))
+    assert not guard.is_itself(inside.client, None)
+
+
 def test_connect_is_mitmproxys(guard: Guard) -> None:
-    """Opening a tunnel is no request of ours, wherever it leads."""
+    """Opening a tunnel is no request of ours, wherever it leads; but a tunnel within one to OpenAI is answered."""
     assert not guard.claims(context(), request(OPENAI, method=b"CONNECT"))
+    assert guard.claims(context(server=OPENAI), request(OPENAI, method=b"CONNECT"), tunnelled=True)
 
 
 # -- what no stream has claimed -----------------------------------------------------------------------------------

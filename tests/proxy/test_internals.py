@@ -52,7 +52,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
-from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.proxy.server import ConnectionHandler
@@ -450,6 +450,23 @@ def test_the_request_of_the_flow_is_the_connections_own(options: Options) -> Non
     server_side = drive.layer.connections[drive.client]
     assert isinstance(server_side, Http1Server)
     assert server_side.request is probe_of(drive).flow.request, "the request is a copy; `Framing` may be needless"
+
+
+def test_the_end_of_a_connection_to_a_server_stands_last(options: Options) -> None:
+    """A stream is given it when the last layer of its context is an idle `Http1Client`: see `make_ready`."""
+    ends: list[Any] = []
+
+    def script(stream: Probe) -> layer.CommandGenerator[None]:
+        server, _ = yield GetHttpConnection(ELSEWHERE, False, None)
+        ends.append(drive.layer.connections[server].context.layers[-1])
+
+    drive = probing(options, script)
+    drive.receive(post(QUESTION))
+    drive.through()
+    drive.opened()
+    (end,) = ends
+    assert type(end) is Http1Client
+    assert end.state == end.read_headers
 
 
 # -- answers ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from mitmproxy.http import Headers, Request
 from mitmproxy.net.http.http1 import assemble_request_head, assemble_response_head
 from mitmproxy.test.tutils import treq
 
-from qwen_bridge.errors import InvalidRequest, QuotaExceeded
+from qwen_bridge.errors import BridgeError, InvalidRequest, QuotaExceeded, RequestTooLarge
 from qwen_bridge.exchange.effects import Ask, Begin
 from qwen_bridge.proxy.rewrite import (
     Framing,
@@ -92,7 +92,7 @@ def test_a_clients_secrets_are_concealed_and_still_read() -> None:
         "plain",
     )
     assert made.path == "/v1/models?api_key=[redacted]&x=1"
-    assert call_of(made, before).headers["authorization"] == "Bearer sk-secret"
+    assert call_of(made, before, 1000).headers["authorization"] == "Bearer sk-secret"
 
 
 def test_the_proxys_own_password_waits_for_its_reader() -> None:
@@ -120,18 +120,33 @@ def test_a_call_has_its_content_encoding_undone() -> None:
     """A client may compress its request; header names come in lower case."""
     made = request(content_encoding="gzip")
     made.raw_content = gzip.compress(b'{"model":"x"}')
-    call = call_of(made, made.headers)
+    call = call_of(made, made.headers, 1000)
     assert call.body == b'{"model":"x"}'
     assert call.headers["authorization"] == "Bearer sk-secret"
     assert (call.method, call.path) == ("POST", "/v1/chat/completions")
 
 
-@pytest.mark.parametrize(("encoding", "body"), [("gzip", b"no gzip"), ("unknown", b"{}"), ("", b"")])
-def test_a_body_that_cannot_be_decoded_is_handed_on(encoding: str, body: bytes) -> None:
-    """The bridge's parser says what is wrong with it; nothing raises here."""
+@pytest.mark.parametrize(
+    ("encoding", "body", "error"),
+    [
+        ("gzip", b"no gzip", InvalidRequest),
+        ("unknown", b"{}", InvalidRequest),
+        ("gzip", gzip.compress(bytes(1001)), RequestTooLarge),
+    ],
+)
+def test_a_body_that_cannot_be_decoded_is_refused(encoding: str, body: bytes, error: type[BridgeError]) -> None:
+    """Broken, unknown, or more than the limit once it is unpacked."""
     made = request(content_encoding=encoding)
     made.raw_content = body
-    assert call_of(made, made.headers).body == body
+    with pytest.raises(error):
+        call_of(made, made.headers, 1000)
+
+
+def test_no_body_is_an_empty_one() -> None:
+    """Also where an encoding is named for it."""
+    made = request(content_encoding="gzip")
+    made.raw_content = None
+    assert call_of(made, made.headers, 1000).body == b""
 
 
 @pytest.mark.parametrize(
