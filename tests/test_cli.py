@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -20,7 +21,7 @@ from qwen_bridge.ports import Anchor
 from qwen_bridge.settings.access import digest_of
 from qwen_bridge.store.sqlite import SQLiteStore
 from tests.harness.ports import FixedClock
-from tests.harness.proxy import started, wait_until_listening
+from tests.harness.proxy import started, wait_until_listening, with_authority
 from tests.harness.sockets import HOST, free_port
 
 runner = CliRunner()
@@ -102,6 +103,21 @@ def test_run_says_where_to_point_the_client(tmp_path: Path) -> None:
     said = log.read_text()
     assert f"http://{HOST}:{port}/v1" in said
     assert str(tmp_path / "mitmproxy-ca-cert.pem") in said
+
+
+def test_run_with_nothing_set_serves(tmp_path: Path) -> None:
+    """The README's own command, with no setting from anywhere: it answers, and says that it needs a session."""
+    port, log = free_port(), tmp_path / "run.log"
+    with_authority(tmp_path / ".mitmproxy")
+    command = [sys.executable, "-m", "qwen_bridge.cli", "run", "--port", str(port)]
+    homes = {name: str(tmp_path) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    with started(command, log, **homes) as process:
+        wait_until_listening(port, process, log)
+        healthy = httpx.get(f"http://{HOST}:{port}/healthz", trust_env=False, timeout=20)
+        question = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+        asked = httpx.post(f"http://{HOST}:{port}/v1/chat/completions", json=question, trust_env=False, timeout=20)
+    assert healthy.status_code == 200
+    assert (asked.status_code, asked.json()["error"]["code"]) == (401, "missing_qwen_credentials")
 
 
 def test_help_does_not_load_mitmproxy() -> None:

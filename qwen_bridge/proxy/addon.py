@@ -78,9 +78,10 @@ class BridgeAddon:
         contentviews.add(QwenBridgeView)
 
     def configure(self, updated: set[str]) -> None:
-        self._stay_lazy()
-        if any(name.startswith(PREFIX) for name in updated) or updated & _TLS_OPTIONS:
+        # Inside a program nothing need be set for the bridge at all: the defaults are settings too.
+        if self._desk is None or any(name.startswith(PREFIX) for name in updated) or updated & _TLS_OPTIONS:
             self._rebuild(read_options(ctx.options))
+        self._stay_lazy()  # last: it sets an option itself, and comes here again
 
     @fail_closed
     def running(self) -> None:
@@ -193,7 +194,7 @@ class BridgeAddon:
         context = nextlayer.context
         desk = self._desk
         if desk is None:
-            raise exceptions.AddonHalt
+            raise RuntimeError("the bridge has not been configured")  # to wait would let the client hang
         ours = desk.guard.is_itself(context.client, context.server.address)
         if not ours and pass_by(nextlayer, desk.guard.tunnels, desk.network.may_pass):
             return

@@ -29,6 +29,7 @@ from mitmproxy.test.tutils import treq
 from qwen_bridge.exchange.effects import Ask
 from qwen_bridge.proxy.addon import BridgeAddon
 from qwen_bridge.proxy.layer import BridgeHttpLayer
+from qwen_bridge.proxy.passage import Refuse
 from qwen_bridge.proxy.sockets import STREAMS_PER_CLIENT
 from qwen_bridge.proxy.turn import Turn
 from tests.harness.proxy import SESSION
@@ -268,8 +269,9 @@ async def test_before_it_is_configured_nothing_is_connected() -> None:
     unready = BridgeAddon()
     unready.server_connect(data)
     assert data.server.error
-    with pytest.raises(exceptions.AddonHalt):
-        unready._next_layer(layer.NextLayer(connection()))
+    asked = layer.NextLayer(connection())
+    unready.next_layer(asked)
+    assert isinstance(asked.layer, Refuse)
 
 
 async def test_a_client_may_have_many_streams(tmp_path: Path) -> None:
