@@ -128,7 +128,8 @@ class Gate:
             start = _BLANKS.match(text, at)
             begin = start.end() if start else at
             if begin < len(text) and LINE_MARK.match(text, begin):
-                return self._act(self._at_line_mark(text, begin, passed, final), text, at, begin, passed)
+                self._pass(text[at:begin], passed)
+                return self._act(self._at_line_mark(text, begin, passed, final), text, begin, passed)
         stop = self._stops.find(text, at, any_tag=self._after_call)
         if stop is None:
             self._pass(text[at:], passed)
@@ -142,21 +143,19 @@ class Gate:
     def _line_start(self) -> bool:
         return self._place.at_line_start or self._after_call
 
-    def _act(self, step: _Step | int, text: str, at: int, begin: int, passed: Passed) -> tuple[int, bool]:
-        """Carry out what was decided at `begin`; an int says that the text up to there was consumed."""
+    def _act(self, step: _Step | int, text: str, at: int, passed: Passed) -> tuple[int, bool]:
+        """Carry out what was decided at `at`; an int says that the text up to there was consumed."""
         if isinstance(step, int):
             return step, False
         if step is _Step.STAY:
             return at, True
         if step is _Step.CALL:
-            self._pass(text[at:begin], passed)
-            passed.call = text[begin:]
+            passed.call = text[at:]
             return len(text), False
         if step is _Step.HALF:
-            self._pass(text[at:begin], passed)
-            passed.pieces.append(Piece(Kind.HALF, text[begin:]))
+            passed.pieces.append(Piece(Kind.HALF, text[at:]))
             return len(text), False
-        end = begin + len(asides.run_at(text, begin))
+        end = at + len(asides.run_at(text, at))
         self._pass(text[at:end], passed)
         return end, False
 
@@ -219,8 +218,8 @@ class Gate:
     def _at_stop(self, text: str, at: int, passed: Passed, final: bool) -> tuple[int, bool]:
         if text[at] == "`":
             waits = asides.run_goes_on(text, at) and not final
-            return self._act(_Step.STAY if waits else _Step.LET_THROUGH, text, at, at, passed)
-        return self._act(self._at_tag(text, at, passed, final), text, at, at, passed)
+            return self._act(_Step.STAY if waits else _Step.LET_THROUGH, text, at, passed)
+        return self._act(self._at_tag(text, at, passed, final), text, at, passed)
 
     def _at_tag(self, text: str, at: int, passed: Passed, final: bool) -> _Step | int:
         comment = text[at : at + 4]
@@ -231,6 +230,7 @@ class Gate:
             if not final:
                 return _Step.STAY
         if self._place.inert:
+            self._place.quote()
             return _Step.LET_THROUGH
         for look in (self._at_thinking, self._at_block):
             if (seen := look(text, at, passed, final)) is not None:
