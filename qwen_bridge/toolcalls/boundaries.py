@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 
 from qwen_bridge.toolcalls.arguments import is_body, kinds
 from qwen_bridge.toolcalls.catalogue import Tool, fold
@@ -203,9 +204,14 @@ class Boundaries:
         words = {"param", "function", "invoke", opener.key} | self._closers
         if opener.word is not None:
             words |= {opener.word, *self._tool.properties}
-        alternatives = "|".join(sorted((re.escape(word) for word in words if word), key=len, reverse=True))
-        pattern = re.compile(rf"[<＜][ \t]*[/／]?[ \t]*{NAMESPACE}(?:{alternatives})")
-        for found in pattern.finditer(self.text, at):
+        for found in _tags_of(frozenset(words)).finditer(self.text, at):
             tag = tag_at(self.text, found.start())
             if tag is not None and (tag.namespaced or not self._namespaced):
                 yield tag
+
+
+@lru_cache(maxsize=256)
+def _tags_of(words: frozenset[str]) -> re.Pattern[str]:
+    """The beginnings of tags whose word starts with one of these."""
+    alternatives = "|".join(sorted((re.escape(word) for word in words if word), key=len, reverse=True))
+    return re.compile(rf"[<＜][ \t]*[/／]?[ \t]*{NAMESPACE}(?:{alternatives})")

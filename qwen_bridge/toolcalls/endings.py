@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from qwen_bridge.toolcalls.tags import CALLS, NAMESPACE, WRAPPERS, is_wrapper, tag_at
@@ -35,6 +36,14 @@ def watch_for(opener: str) -> Watch:
     return JsonWatch() if opener[0] in "{[" else TagWatch(opener)
 
 
+@lru_cache(maxsize=256)
+def _closers_of(words: frozenset[str]) -> re.Pattern[str]:
+    alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.compile(
+        rf"[<＜][ \t]{{0,40}}[/／][ \t]{{0,40}}{NAMESPACE}(?:{alternatives})[ \t]{{0,40}}[>＞]|<\|call\|>|<\|end\|>"
+    )
+
+
 class TagWatch:
     """Closing tags: the wrapper's if there is a wrapper, else those of the call.
 
@@ -49,10 +58,7 @@ class TagWatch:
         words = WRAPPERS
         if tag is None or not is_wrapper(tag) or tag.word.casefold() in CALLS:
             words = CALLS | {"invoke_name"} | ({tag.word} if tag is not None else set()) | WRAPPERS
-        alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-        self._closer = re.compile(
-            rf"[<＜][ \t]{{0,40}}[/／][ \t]{{0,40}}{NAMESPACE}(?:{alternatives})[ \t]{{0,40}}[>＞]|<\|call\|>|<\|end\|>"
-        )
+        self._closer = _closers_of(frozenset(words))
         self._unread: list[str] = []  # what came since the last closing bracket
 
     def ends(self, text: str) -> Iterable[int]:

@@ -32,12 +32,13 @@ from qwen_bridge.toolcalls.gate import Gate
 from qwen_bridge.toolcalls.grammar import read_call
 from qwen_bridge.toolcalls.held import Effort, Held, Settled
 from qwen_bridge.toolcalls.native import NativeCalls
-from qwen_bridge.toolcalls.outbox import Client, Judged, Outbox
+from qwen_bridge.toolcalls.outbox import Client, Outbox
 from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.policy import Decision, Ending, Reason, ToolSettings, Verdict, decide
 from qwen_bridge.toolcalls.reading import Call, Reading
 from qwen_bridge.toolcalls.report import Report
 from qwen_bridge.toolcalls.ruins import unopened
+from qwen_bridge.toolcalls.waiting import Judged
 
 THINKING_MEMORY = 256 * 1024
 """Characters of thinking that are kept, for the case that the whole answer was in it."""

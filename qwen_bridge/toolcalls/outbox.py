@@ -7,7 +7,6 @@ call waits here for the end of the answer, and with it everything that was calle
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from qwen_bridge.events import Notice, StreamEvent, TextDelta, ToolCallDelta, ToolCallEnded, ToolCallStarted
@@ -15,49 +14,22 @@ from qwen_bridge.ports import IdSource
 from qwen_bridge.toolcalls import notices, write_xml
 from qwen_bridge.toolcalls.catalogue import Catalogue
 from qwen_bridge.toolcalls.envelope import written
-from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.neutralise import Neutraliser
 from qwen_bridge.toolcalls.policy import Decision, Reason, ToolSettings, Verdict
-from qwen_bridge.toolcalls.reading import SETTLED, Call
 from qwen_bridge.toolcalls.report import CallReport, Report
-from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, PARAMETERS, WRAPPERS
+from qwen_bridge.toolcalls.waiting import Judged, Waiting
 
 type Client = Literal["openai_tools", "roo_xml"]
 
 _NAMEABLE = re.compile(r"[\w.\-:/ ]{1,80}")
-_BREAKING = WRAPPERS | CALLS | ARGUMENTS | {"parameter"}
-
-
-@dataclass(slots=True)
-class Judged:
-    """A call, what was decided on it, and the dialect it came in.
-
-    `within` says that an opener stands before it that nothing closed: a broken call may quote it.
-    """
-
-    call: Call
-    decision: Decision
-    dialect: str
-    within: bool = False
-
-    @property
-    def patient(self) -> bool:
-        """Whether it waits for the end of the answer."""
-        if self.decision.verdict is Verdict.WITHHELD or self.call.tool is None or not self.call.tool.harmless:
-            return True
-        return self.within or Flaw.VALUE_UNCLOSED in self.call.flaws
-
-    def broken_by(self, closers: frozenset[str]) -> bool:
-        """Whether closing tags that came later, and that nothing opened, may be the real end of this call."""
-        return bool(closers & (_BREAKING | {self.call.name} | self.call.arguments.keys()))
 
 
 class Outbox:
     """Every method returns the events that are ready because of it."""
 
     __slots__ = (
-        "_behind_call", "_blank", "_called", "_client", "_closing", "_ids", "_index", "_line_open", "_names",
-        "_neutraliser", "_parameters", "_queue", "_settings", "report", "shown",
+        "_behind_call", "_blank", "_called", "_client", "_ids", "_index", "_line_open", "_neutraliser", "_parameters",
+        "_settings", "_waiting", "report", "shown",
     )  # fmt: skip
 
     def __init__(self, catalogue: Catalogue, client: Client, ids: IdSource, settings: ToolSettings) -> None:
@@ -65,11 +37,9 @@ class Outbox:
         self._ids = ids
         self._settings = settings
         self._parameters = frozenset(key for tool in catalogue.tools.values() for key in tool.properties)
-        self._names = frozenset(catalogue.tools)
-        self._closing = self._parameters | self._names | PARAMETERS | CALLS | ARGUMENTS
         self._neutraliser = Neutraliser(catalogue.tools if client == "roo_xml" else ())
-        self._queue: list[Judged] = []
-        self._blank = ""  # blanks behind a call that nothing followed yet
+        self._waiting = Waiting(catalogue)
+        self._blank: list[str] = []  # blanks behind a call that nothing followed yet
         self._called = False
         self._behind_call = False
         self._index = 0
@@ -80,66 +50,36 @@ class Outbox:
     @property
     def busy(self) -> bool:
         """Whether a call waits."""
-        return bool(self._queue)
+        return len(self._waiting) > 0
 
     def say(self, text: str) -> list[StreamEvent]:
         """Text of the model. Blanks behind a call wait until there is something to separate from it."""
         if text.strip():
-            self._doubt_unclosed()
+            self._waiting.doubt_unclosed()
         if self._called and self._client == "roo_xml" and not self._settings.text_after_call:
             return []
         if self._behind_call and not text.strip():
-            self._blank += text
+            self._blank.append(text)
             return []
-        text, self._blank, self._behind_call = self._blank + text, "", False
+        text, self._blank, self._behind_call = "".join([*self._blank, text]), [], False
         return self._show(self._neutraliser.feed(text) if self._client == "roo_xml" else text)
 
     def take(self, judged: Judged) -> list[StreamEvent]:
         """A call, whole or withheld. A harmless one leaves at once, unless one before it waits."""
         if self._settings.forbidden:
             judged.decision = Decision(Verdict.WITHHELD, Reason.FORBIDDEN)
-        self._queue.append(judged)
+        self._waiting.add(judged)
         self._called = self._behind_call = True
-        ready: list[StreamEvent] = []
-        while self._queue and not self._queue[0].patient:
-            ready += self._send(self._queue.pop(0))
-        return ready
+        return [event for one in self._waiting.take_ready() for event in self._send(one)]
 
     def doubt(self, dangling: frozenset[str], *, flawed: bool = False) -> bool:
-        """Closers came that nothing opened: a call that waits, and that one of them may close, is not clear.
-
-        Behind a call that was withheld, a call may be a part of its body: then closers of any tool count. `flawed` is
-        for closers that stood directly behind a call: those of parameters matter where a call before lacked its own.
-        True if a call became unclear by this: what comes next may be a part of it.
-        """
-        quoted = not dangling.isdisjoint(self._closing)  # they prove what stands within a broken call to be its part
-        if flawed:
-            dangling &= self._parameters | PARAMETERS
-        if not dangling and not quoted:
-            return False
-        foreign = bool(dangling & (self._parameters | self._names | PARAMETERS))
-        changed = inside = False
-        for judged in self._queue:
-            released = judged.decision.verdict is Verdict.RELEASED
-            open_end = not flawed or bool(judged.call.flaws - SETTLED)
-            broken = (open_end and judged.broken_by(dangling)) or (judged.within and quoted) or (inside and foreign)
-            if released and broken:
-                judged.decision = Decision(Verdict.WITHHELD, Reason.UNCLEAR)
-                changed = True
-            inside = inside or judged.decision.verdict is Verdict.WITHHELD
-        return changed
-
-    def _doubt_unclosed(self) -> None:
-        """Text goes on behind a call whose last value was not closed: it may be that value's."""
-        for judged in self._queue:
-            if Flaw.VALUE_UNCLOSED in judged.call.flaws and judged.decision.verdict is Verdict.RELEASED:
-                judged.decision = Decision(Verdict.WITHHELD, Reason.UNCLEAR)
+        """Closers came that nothing opened; as `Waiting.doubt`."""
+        return bool(dangling) and self._waiting.doubt(dangling, flawed=flawed)
 
     def end(self) -> list[StreamEvent]:
         """The answer is over: send what waited, and say what was not run."""
         ready = self._flushed()
-        queue, self._queue = self._queue, []
-        for judged in queue:
+        for judged in self._waiting.take_all():
             ready += self._send(judged)
         return ready
 

@@ -67,6 +67,8 @@ def test_a_call_just_beyond_the_bound_is_withheld(form: str, client: str) -> Non
 
 FLAWED = "<function=put>\n<parameter=path>\nb\n</function>\n"
 GOOD = "<function=ping>\n</function>\n"
+DOUBTED = "<put><path>a</path><content>x</content></put>\nx </limit> y\n"
+QUOTED = '- "<put>'
 SHAPES = {
     "text": "{}",
     "body": "<tool_call>\n<function=put>\n<parameter=content>\n{}\n</parameter>\n</function>\n</tool_call>",
@@ -76,7 +78,7 @@ SHAPES = {
 }
 FILLINGS = [
     "\n", "<", "</", "<a>", "{", '"', "\\", "```\n", "<tool_call>", "</tool_call>\n", "</put>", "</parameter>\n",
-    "<put>\n<path>", "[[", "<!--", "<|", "<para", FLAWED, GOOD,
+    "<put>\n<path>", "[[", "<!--", "<|", "<para", FLAWED, GOOD, DOUBTED, QUOTED,
 ]  # fmt: skip
 
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from qwen_bridge.events import StreamEvent, TextDelta, ToolCallStarted
 from qwen_bridge.toolcalls.cases import CountedIds
-from qwen_bridge.toolcalls.outbox import Client, Judged, Outbox
+from qwen_bridge.toolcalls.outbox import Client, Outbox
 from qwen_bridge.toolcalls.policy import RELEASE, Decision, Reason, ToolSettings, Verdict
 from qwen_bridge.toolcalls.reading import Call
+from qwen_bridge.toolcalls.waiting import Judged
 from tests.toolcalls.bench import XML_TOOLS, catalogue
 
 TOOLS = catalogue(XML_TOOLS)
