@@ -277,7 +277,8 @@ class Bridge:
         begin = self._caching.manner(question, call.headers, call.body)
         exchange = begin(self._surface, head, question, self._terms, request_id)
         exchange.profile, exchange.notes = profile.name, (*limits, *marks(exchange))
-        exchange.rests = partial(self._cooldown.foretell, profile.credentials.fingerprint)
+        session = profile.credentials.fingerprint
+        exchange.rests = lambda error: self._cooldown.foretell(session, error, self._clock.monotonic(), request_id)
         self._admission.announce(exchange, (scope.client, call.headers.get("user-agent", ""), question.opening))
         return exchange
 

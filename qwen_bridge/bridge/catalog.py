@@ -81,12 +81,13 @@ class Catalog:
         async with self._asking:
             if self._clock.monotonic() < self._good_until:
                 return self._models
+            since = self._cooldown.moment
             try:
                 self._cooldown.look(credentials.fingerprint, self._clock.monotonic())
                 self._models = await self._client.models(credentials)
                 self._good_until = self._clock.monotonic() + FRESH_FOR
             except BridgeError as error:
-                self._cooldown.struck(credentials.fingerprint, error, self._clock.monotonic())
+                self._cooldown.struck(credentials.fingerprint, error, self._clock.monotonic(), since)
                 if not self._models:
                     raise
                 self._good_until = self._clock.monotonic() + STALE_FOR

@@ -7,6 +7,9 @@ at once with what Qwen said last, and Qwen is not asked.
 Qwen answers an expired session with `RateLimited` too, and a quota may come back before its time. A rest is therefore
 not believed for all its hours: every `pause` seconds one request is let through. What it hears decides for the others.
 Captcha ends as it says, but there too one request goes first.
+
+Requests that were under way when a rest began say nothing about it: that they meet the same captcha is no second one,
+and that Qwen finishes what it had begun to write does not mean that it would take another question.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ class _Rest:
     until: float  # what Qwen, or experience with its firewall, says
     next_probe: float
     strikes: int
+    moment: int  # when it began
     prober: str = ""  # the ticket that was let through last
 
 
@@ -60,15 +64,22 @@ class CoolDown:
     def __init__(self, pause: float) -> None:
         self._pause = pause
         self._rests: dict[str, _Rest] = {}
+        self._asked: dict[str, int] = {}  # ticket → when it was let through last
+        self._moment = 0
+
+    @property
+    def moment(self) -> int:
+        """Now, in the order in which rests begin and tickets are let through."""
+        return self._moment
 
     def check(self, session: str, ticket: str, now: float) -> None:
         """Raise what Qwen said last while the session rests; one ticket passes when it is time for a trial."""
         rest = self._rests.get(session)
-        if rest is None or ticket == rest.prober:
-            return
-        if now < rest.next_probe:
-            self._raise(rest, now)
-        rest.prober, rest.next_probe = ticket, now + min(PROBE, self._pause)
+        if rest is not None and ticket != rest.prober:
+            if now < rest.next_probe:
+                self._raise(rest, now)
+            rest.prober, rest.next_probe = ticket, now + min(PROBE, self._pause)
+        self._asked[ticket] = self._moment
 
     def look(self, session: str, now: float, ticket: str | None = None) -> None:
         """Raise as `check` does while there is nothing to try, and let nobody through: for those who cannot go yet."""
@@ -76,22 +87,33 @@ class CoolDown:
         if rest is not None and ticket != rest.prober and now < rest.next_probe:
             self._raise(rest, now)
 
-    def struck(self, session: str, error: BridgeError, now: float) -> str:
-        """Qwen has answered with `error`. Returns what that means for the session, empty when it means nothing."""
-        seconds = self.foretell(session, error)
+    def struck(self, session: str, error: BridgeError, now: float, since: int | None = None) -> str:
+        """Qwen has answered with `error` what was asked at the `moment` `since`, by default now.
+
+        Returns what that means for the session, empty when it means nothing.
+        """
+        rest = self._rests.get(session)
+        if rest is not None and self._repeats(rest, error, since):
+            return ""
+        seconds = self.foretell(session, error, now)
         if error.resting or not isinstance(error, RESTS) or seconds is None:
             return ""
         probe = min(seconds, self._pause) if isinstance(error, QuotaExceeded) else seconds
-        self._rests[session] = _Rest(error, now + seconds, now + probe, self._strikes(session, error))
+        self._moment += 1
+        strikes = self._strikes(session, error)
+        self._rests[session] = _Rest(error, now + seconds, now + probe, strikes, self._moment)
         return f"rests for {seconds:.0f} seconds ({error.code}): Qwen is not asked"
 
-    def foretell(self, session: str, error: BridgeError) -> float | None:
-        """For how many seconds the session will rest if this is what Qwen has answered; None when it will not.
+    def foretell(self, session: str, error: BridgeError, now: float, ticket: str = "") -> float | None:
+        """For how many seconds the session will rest if this is what Qwen has answered a ticket; None when it will not.
 
         The client is told before the request is over and judged.
         """
         if not isinstance(error, RESTS) or not self._pause:
             return None
+        rest = self._rests.get(session)
+        if rest is not None and self._repeats(rest, error, self._asked.get(ticket)):
+            return max(rest.until - now, SOON)
         if isinstance(error, QuotaExceeded):
             return error.retry_after or self._pause
         return self._pause * min(self._strikes(session, error), 2)
@@ -99,12 +121,15 @@ class CoolDown:
     def judge(self, session: str, request: Ended, now: float) -> str:
         """A request is over. Returns as `struck` does."""
         rest = self._rests.get(session)
+        since = self._asked.pop(request.request_id, None)
         if request.outcome == "complete":
-            self._rests.pop(session, None)
-            return "is well again" if rest is not None else ""
+            if rest is None or _is_before(rest, since):
+                return ""
+            del self._rests[session]
+            return "is well again"
         if rest is not None and rest.prober == request.request_id:
             rest.next_probe = now  # it said nothing about the session, unless a failure below did: another may try
-        return next(filter(None, (self.struck(session, error, now) for error in request.failures)), "")
+        return next(filter(None, (self.struck(session, error, now, since) for error in request.failures)), "")
 
     def resting(self, now: float) -> dict[str, tuple[str, float]]:
         """Session → the code of its error and the seconds that are left, for people."""
@@ -114,8 +139,17 @@ class CoolDown:
         rest = self._rests.get(session)
         return rest.strikes + 1 if rest is not None and type(rest.error) is type(error) else 1
 
+    def _repeats(self, rest: _Rest, error: BridgeError, since: int | None) -> bool:
+        """Whether what was asked at `since` hears of nothing but what the session rests for already."""
+        known = isinstance(rest.error, ChallengeRequired) or isinstance(error, type(rest.error))
+        return known and _is_before(rest, since)
+
     def _raise(self, rest: _Rest, now: float) -> None:
         left = max(rest.until - now, SOON)
         error = type(rest.error)(f"{rest.error.message} (Qwen was not asked again.)", retry_after=left)
         error.resting = True
         raise error
+
+
+def _is_before(rest: _Rest, since: int | None) -> bool:
+    return since is not None and since < rest.moment

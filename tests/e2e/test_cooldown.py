@@ -89,6 +89,32 @@ async def test_a_captcha_silences_its_session_and_no_other(qwen: Simulator, tmp_
     assert first.chat_id == second.chat_id
 
 
+async def test_one_captcha_is_one_strike_however_many_meet_it(qwen: Simulator, tmp_path: Path) -> None:
+    """Four of Anna's requests are under way when Qwen begins to refuse: each is told, and the session rests once; the
+    answer that Qwen goes on writing does not end that. Ben's answers keep coming meanwhile.
+    """
+    chosen = {"cooldown": LONG, "account_streams": 0}
+    async with (
+        bridge(qwen, tmp_path, **chosen) as proxy,
+        client_of(proxy, "anna") as anna,
+        client_of(proxy, "ben") as ben,
+        asyncio.TaskGroup() as group,
+    ):
+        qwen.script([{"text": "word " * 40, "pace": 40}])
+        long = group.create_task(anna.post(CHAT, json=question("Write on.", stream=True)))
+        while not qwen.ledger.turns:
+            await asyncio.sleep(0.02)
+        qwen.script([{"fault": "waf_json_punish", "delay": 0.3}] * 4)
+        waiting = [group.create_task(anna.post(CHAT, json=question(f"Number {n}?"))) for n in range(4)]
+        told = [challenged(answer) for answer in await asyncio.gather(*waiting)]
+        assert all(LONG - 60 < seconds <= LONG for seconds in told)
+        assert text_of(await ben.post(CHAT, json=question("And I?")))
+        assert (await long).content.endswith(b"data: [DONE]\n\n")
+        before = asked(qwen)
+        assert LONG - 60 < challenged(await anna.post(CHAT, json=question("Now?"))) <= LONG
+        assert asked(qwen) == before
+
+
 async def test_the_sdk_does_not_wait_and_ask_again(qwen: Simulator, tmp_path: Path) -> None:
     """However short the time it is told: openai-python obeys `x-should-retry` before it looks at `retry-after`."""
     qwen.script([{"fault": "waf_json_punish"}])

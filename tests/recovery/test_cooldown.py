@@ -53,13 +53,13 @@ def test_the_rest_is_told_before_it_begins() -> None:
     """What `foretell` says is what `struck` then does, and other faults, or no pause, foretell none."""
     book = CoolDown(PAUSE)
     for seconds in (PAUSE, 2 * PAUSE, 2 * PAUSE):
-        assert book.foretell("session", captcha()) == seconds
+        assert book.foretell("session", captcha(), 0.0) == seconds
         book.struck("session", captcha(), 0.0)
         assert book.resting(0.0) == {"session": ("qwen_challenge", seconds)}
-    assert book.foretell("session", QuotaExceeded("Used up.", retry_after=HOUR)) == HOUR
-    assert book.foretell("session", QuotaExceeded("Used up.")) == PAUSE
-    assert book.foretell("session", QwenRefused("No.")) is None
-    assert CoolDown(0.0).foretell("session", captcha()) is None
+    assert book.foretell("session", QuotaExceeded("Used up.", retry_after=HOUR), 0.0) == HOUR
+    assert book.foretell("session", QuotaExceeded("Used up."), 0.0) == PAUSE
+    assert book.foretell("session", QwenRefused("No."), 0.0) is None
+    assert CoolDown(0.0).foretell("session", captcha(), 0.0) is None
 
 
 def test_after_the_rest_one_goes_first() -> None:
@@ -157,3 +157,48 @@ def test_calls_that_nobody_waits_for_try_nothing() -> None:
         book.look("session", 1.0)
     book.look("session", PAUSE)
     assert refused(book, "first", PAUSE) is None
+
+
+def test_those_who_meet_one_captcha_are_one_strike() -> None:
+    """Whoever was let through before the rest began hears of the same captcha, and of the same rest."""
+    book = CoolDown(PAUSE)
+    for ticket in "abc":
+        assert refused(book, ticket, 0.0) is None
+    assert book.judge("session", Over("a", [captcha()]), 1.0)
+    for ticket in "bc":
+        assert book.foretell("session", captcha(), 11.0, ticket) == PAUSE - 10
+        assert book.judge("session", Over(ticket, [captcha()]), 11.0) == ""
+    assert book.resting(11.0) == {"session": ("qwen_challenge", PAUSE - 10)}
+    assert refused(book, "d", PAUSE + 1) is None
+    assert book.foretell("session", captcha(), PAUSE + 2, "d") == 2 * PAUSE
+    assert book.judge("session", Over("d", [captcha()]), PAUSE + 2).startswith("rests for 1800 seconds")
+
+
+def test_an_answer_that_was_under_way_does_not_end_the_rest() -> None:
+    """Qwen finishes what it had begun to write; it would not have taken another question."""
+    book = CoolDown(PAUSE)
+    assert refused(book, "long", 0.0) is None
+    assert refused(book, "unlucky", 1.0) is None
+    book.judge("session", Over("unlucky", [captcha()]), 2.0)
+    assert book.judge("session", Over("long", [], "complete"), 3.0) == ""
+    assert refused(book, "next", 4.0) is not None
+
+
+def test_a_captcha_is_news_where_a_quota_is_known() -> None:
+    """And a quota is none where a captcha is."""
+    book = CoolDown(PAUSE)
+    for ticket in "abc":
+        assert refused(book, ticket, 0.0) is None
+    assert book.judge("session", Over("a", [QuotaExceeded("Used up.", retry_after=HOUR)]), 1.0)
+    assert book.judge("session", Over("b", [captcha()]), 2.0)
+    assert book.judge("session", Over("c", [QuotaExceeded("Used up.", retry_after=HOUR)]), 3.0) == ""
+    assert book.resting(2.0) == {"session": ("qwen_challenge", PAUSE)}
+
+
+def test_a_second_attempt_is_asked_anew() -> None:
+    """A trial whose first attempt met nothing may meet the captcha with its second: that is a strike."""
+    book = CoolDown(PAUSE)
+    book.struck("session", captcha(), 0.0)
+    assert refused(book, "first", PAUSE) is None
+    assert refused(book, "first", PAUSE + 1) is None
+    assert book.judge("session", Over("first", [QwenRefused("no"), captcha()]), PAUSE + 2).split()[2] == "1800"
