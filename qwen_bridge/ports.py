@@ -116,7 +116,8 @@ class ConversationStore(Protocol):
 
     One history may lie in several chats: two people say the same words, or one asks again. All are kept.
     Implementations raise `StoreUnavailable` when the backend cannot answer; the bridge then opens new chats.
-    `find` to `drop` are for requests; `purge` and `counts` for a periodic sweep; `chats` and `anchors_of` for people.
+    `find` to `give_back` are for requests; `purge` and `counts` for a periodic sweep; `chats` and `anchors_of` for
+    people.
     """
 
     async def find(self, keys: Sequence[str]) -> dict[str, list[Anchor]]:
@@ -133,6 +134,17 @@ class ConversationStore(Protocol):
 
     async def drop(self, chat_id: str, parent_id: str) -> int:
         """Forget the anchors at a node that Qwen refused; return how many there were."""
+        ...
+
+    async def lease(self, chat_id: str, holder: str, seconds: float) -> bool:
+        """Whether `holder` may answer in the chat, and no other for so many seconds; asked again, it is renewed.
+
+        A store that one bridge has to itself always says yes.
+        """
+        ...
+
+    async def give_back(self, chat_id: str, holder: str) -> None:
+        """End a lease. Nothing when another holds it."""
         ...
 
     async def purge(self, older_than: float) -> int:

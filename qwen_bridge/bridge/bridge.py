@@ -20,6 +20,7 @@ from qwen_bridge.bridge.caching import Caching, marks
 from qwen_bridge.bridge.choices import manner, terms
 from qwen_bridge.bridge.clients import Clients
 from qwen_bridge.bridge.conversations import Conversations, open_store
+from qwen_bridge.bridge.leases import Leases
 from qwen_bridge.bridge.machine import RandomIds, SystemClock
 from qwen_bridge.bridge.overview import Overview
 from qwen_bridge.bridge.profiles import Profile, bury, profiles
@@ -92,6 +93,7 @@ class Bridge:
         self._asked_as: dict[str, str] = {}  # request id → fingerprint of the session it was let through with
         burying = partial(bury, self._profiles.values()) if settings.delete_chats == "expired" else None
         self._conversations = Conversations(store, clock, settings.conversation_ttl, burying, settings.max_anchors)
+        self._leases = Leases(store, ids)
         self._seen = InstructionsBook()
         pace = Pace(settings.account_streams, settings.pause, settings.queue_limit)
         self._admission = Admission(pace, settings.queue_timeout, clock, settings.keepalive / 3)
@@ -189,7 +191,7 @@ class Bridge:
         session = self._asked_as.pop(exchange.request_id, "")
         if exchange.cache == "hit":
             return  # Qwen was not asked: that says nothing about the session, and left nothing behind
-        profile = self._of(exchange)
+        profile, stopping = self._of(exchange), None
         if self._recorder is not None and (record := record_of(exchange, self._clock.now())):
             self._recorder.keep(record)
         session = session or profile.credentials.fingerprint
@@ -198,7 +200,8 @@ class Bridge:
         if commit := exchange.unanswered:
             self._conversations.note(commit)
         if stop := exchange.unheard:
-            profile.tidier.stop(stop, lambda: stop.chat_id in self._admission.busy(exchange))
+            stopping = profile.tidier.stop(stop, lambda: stop.chat_id in self._admission.busy(exchange))
+        self._leases.give(exchange.request_id, stopping)
         if exchange.question.passing and exchange.question.chat_id:
             exchange.question.passing = False
             profile.tidier.delete(exchange.question.chat_id)
@@ -252,6 +255,7 @@ class Bridge:
 
     async def aclose(self) -> None:
         """Let what is under way end, and close all; the store first, as Qwen may keep the rest waiting."""
+        await self._leases.aclose()
         await self._conversations.aclose()
         if self._recorder is not None:
             await self._recorder.aclose()
@@ -289,22 +293,28 @@ class Bridge:
         return self._profiles[exchange.profile]
 
     async def _decide(self, exchange: Exchange) -> bool:
-        """Choose where the conversation goes; False while it is worth waiting for a busy chat.
+        """Choose where the conversation goes; False while it is worth waiting for a busy chat, here or elsewhere.
 
         After `CHAT_WAIT` seconds a second request for the same history branches off into a chat of its own.
         """
-        question = exchange.question
+        question, ticket = exchange.question, exchange.request_id
         found = await self._conversations.find(question.lookups)
-        busy = self._admission.busy(exchange)
-        question.decide(found, busy=busy)
-        if question.anchor is not None and question.anchor.chat_id in busy:
-            since = self._waiting_since.setdefault(exchange.request_id, self._clock.monotonic())
-            if self._clock.monotonic() - since < CHAT_WAIT:
+        since = self._waiting_since.get(ticket, self._clock.monotonic())
+        overdue = self._clock.monotonic() - since >= CHAT_WAIT
+        elsewhere: set[str] = set()
+        while True:
+            busy = self._admission.busy(exchange) | elsewhere
+            question.decide(found, busy=busy, avoid=busy if overdue else ())
+            if question.anchor is None:
+                break
+            if question.anchor.chat_id in busy:
+                self._waiting_since[ticket] = since
                 question.plan = None
                 return False
-            question.decide(found, avoid=busy)
-        self._waiting_since.pop(exchange.request_id, None)
-        if question.anchor is not None:
-            self._conversations.claim(question.anchor)
             self._admission.hold(exchange)  # at once: whoever comes while this one pauses must find it busy
+            if await self._leases.take(ticket, question.chat_id):
+                self._conversations.claim(question.anchor)
+                break
+            elsewhere.add(question.chat_id)
+        self._waiting_since.pop(ticket, None)
         return True

@@ -73,6 +73,14 @@ class MemoryStore:
         doomed = [(key, (chat_id, parent)) for key, parent in chat.anchors if parent == parent_id] if chat else []
         return self._remove_all(doomed)
 
+    async def lease(self, chat_id: str, holder: str, seconds: float) -> bool:
+        """Always: nobody else sees this memory."""
+        self._check()
+        return True
+
+    async def give_back(self, chat_id: str, holder: str) -> None:
+        self._check()
+
     async def purge(self, older_than: float) -> int:
         self._check()
         oldest = self._clock.now() - older_than

@@ -88,6 +88,13 @@ class RedisStore:
     async def drop(self, chat_id: str, parent_id: str) -> int:
         return int(await self._call(scripts.DROP, chat_id, parent_id))
 
+    async def lease(self, chat_id: str, holder: str, seconds: float) -> bool:
+        """As the port says; by Redis's own clock."""
+        return bool(await self._call(scripts.LEASE, chat_id, holder, max(1, round(seconds * 1000))))
+
+    async def give_back(self, chat_id: str, holder: str) -> None:
+        await self._call(scripts.GIVE_BACK, chat_id, holder)
+
     async def purge(self, older_than: float) -> int:
         oldest, total, chats = self._clock.now() - older_than, 0, BATCH
         while chats == BATCH:

@@ -8,6 +8,7 @@ takes the next one and leaves the old one to expire.
     key:KEY        list    the places of one history, the oldest first (with zsets the whole would take twice the room)
     chats          zset    chat_id → when it was last used, in seconds since 1970
     puts           string  puts since the anchors were last counted
+    lease:CHAT_ID  string  the bridge that is answering in the chat; lives for seconds
 
 A place is `[key, chat_id, parent_id]` in JSON, made by Python once and then handled whole; what is known there is
 `[model, account, instructions, depth, previous]`. Answers of many parts are one JSON text, joined from those texts:
@@ -127,6 +128,28 @@ for _, place in ipairs(redis.call('HKEYS', chat_name(ARGV[1]))) do
   if not ARGV[2] or cjson.decode(place)[3] == ARGV[2] then count = count + remove(place) end
 end
 return count
+"""
+)
+
+LEASE: Final = (
+    _COMMON
+    + """
+-- chat_id, holder, ms → 1 when the holder has it now
+local name = root .. 'lease:' .. ARGV[1]
+local holder = redis.call('GET', name)
+if holder and holder ~= ARGV[2] then return 0 end
+redis.call('SET', name, ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+)
+
+GIVE_BACK: Final = (
+    _COMMON
+    + """
+-- chat_id, holder
+local name = root .. 'lease:' .. ARGV[1]
+if redis.call('GET', name) == ARGV[2] then redis.call('DEL', name) end
+return 0
 """
 )
 

@@ -18,7 +18,7 @@ from qwen_bridge.simulator.server import Simulator
 from qwen_bridge.simulator.world import Settings as World
 from tests.conformance.invariants import check_error
 from tests.harness.proxy import SESSION, Proxy, mitmdump
-from tests.harness.wire import CHAT, question, text_of
+from tests.harness.wire import CHAT, question, text_of, until
 
 KEYS = {"anna": "a-key-for-anna-0123", "ben": "a-key-for-ben-45678"}
 LONG = 600
@@ -102,8 +102,7 @@ async def test_one_captcha_is_one_strike_however_many_meet_it(qwen: Simulator, t
     ):
         qwen.script([{"text": "word " * 40, "pace": 40}])
         long = group.create_task(anna.post(CHAT, json=question("Write on.", stream=True)))
-        while not qwen.ledger.turns:
-            await asyncio.sleep(0.02)
+        await until(lambda: qwen.ledger.turns, "Qwen writes")
         qwen.script([{"fault": "waf_json_punish", "delay": 0.3}] * 4)
         waiting = [group.create_task(anna.post(CHAT, json=question(f"Number {n}?"))) for n in range(4)]
         told = [challenged(answer) for answer in await asyncio.gather(*waiting)]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.harness.balancer import balancer
 from tests.harness.effective import context_of, history_of
@@ -37,6 +41,12 @@ def ask(url: str, history: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     )
     assert told.status_code == 200, told.text
     return told.headers["x-qwen-bridge-conversation"], told.json()["choices"][0]["message"]
+
+
+def until_no_leases(redis: RedisServer) -> None:
+    """Wait until no bridge says that it is answering."""
+    while b"lease:" in redis.says(b"KEYS *lease:*"):
+        time.sleep(0.05)
 
 
 def log_of(proxy: Proxy) -> str:
@@ -77,6 +87,7 @@ def test_without_redis_turns_cost_more_and_are_right(qwen: RemoteSimulator, tmp_
     with redis_server(tmp_path, keeps=True) as redis, two_bridges(qwen, tmp_path, redis) as proxies:
         for turn in range(6):
             if turn == 2:
+                until_no_leases(redis)  # one that is kept over the kill would be waited for
                 redis.kill()
             if turn == 4:
                 redis.start()
@@ -99,3 +110,56 @@ def test_without_redis_turns_cost_more_and_are_right(qwen: RemoteSimulator, tmp_
         assert log.count("the conversation store cannot be used") == 1
         assert log.count("the conversation store answers again") == 1
         assert redis.url not in log
+
+
+def streamed(url: str, history: list[dict[str, Any]], begun: threading.Event) -> bytes:
+    """One streamed turn, all of it; `begun` once its first word is there."""
+    body = {"model": "gpt-4o", "messages": history, "stream": True}
+    said = b""
+    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60, trust_env=False) as answer:
+        for data in answer.iter_raw():
+            said += data
+            if b'"content":"word' in said:
+                begun.set()
+    return said
+
+
+def test_a_chat_that_another_bridge_answers_in_is_left_alone(qwen: RemoteSimulator, tmp_path: Path) -> None:
+    """The same turn comes to the other bridge while it is being answered: it goes to a new chat with all its history,
+    and the first is heard to its end. A bridge that is killed in the middle holds its chat for seconds, no longer.
+    """
+    history = [{"role": "user", "content": "question 0"}]
+    with (
+        redis_server(tmp_path) as redis,
+        two_bridges(qwen, tmp_path, redis) as (one, two),
+        ThreadPoolExecutor() as threads,
+    ):
+        history += [ask(one.url, history)[1], {"role": "user", "content": "question 1"}]
+        qwen.script({"text": "word " * 100, "pace": 20})
+        begun = threading.Event()
+        first = threads.submit(streamed, one.url, history, begun)
+        assert begun.wait(20)
+        assert redis.says(b"KEYS *lease:*").count(b"lease:") == 1
+        assert ask(two.url, history)[0] == "miss reason=avoided"
+        said = first.result(60)
+        assert said.endswith(b"data: [DONE]\n\n")
+        assert not any(turn["aborted"] for turn in qwen.turns)
+        chat = qwen.turns[0]["chat_id"]
+        assert [turn["chat_id"] == chat for turn in qwen.turns] == [True, True, False]
+        assert context_of(qwen.turns[2]) == history_of(history)
+
+        history += [{"role": "assistant", "content": ("word " * 100).strip()}, {"role": "user", "content": "and then"}]
+        qwen.script({"text": "word " * 1000, "pace": 20})
+        begun.clear()
+        second = threads.submit(streamed, one.url, history, begun)
+        assert begun.wait(20)
+        assert one.process is not None
+        one.process.kill()
+        with pytest.raises(httpx.RemoteProtocolError):
+            second.result(60)
+        until_no_leases(redis)
+        route, _ = ask(two.url, history)
+        assert route.startswith("hit")
+        assert qwen.turns[-1]["chat_id"] == chat
+        assert context_of(qwen.turns[-1]) == history_of(history)
+    assert b"lease:" not in redis.says(b"KEYS *lease:*")

@@ -282,3 +282,27 @@ async def test_smallest_store(make: Maker) -> None:
     await store.close()
     with pytest.raises(ValueError):
         make(0)
+
+
+async def test_a_lease_is_its_holders_until_given_back(store: ConversationStore) -> None:
+    """Asked again it is the holder's still, in any chat by itself; a store that nobody shares always says yes."""
+    shared = isinstance(store, RedisStore)
+    assert await store.lease("chat", "one", 60)
+    assert await store.lease("chat", "one", 60)
+    assert await store.lease("chat", "two", 60) is not shared
+    assert await store.lease("other", "two", 60)
+    await store.give_back("chat", "two")
+    assert await store.lease("chat", "two", 60) is not shared
+    await store.give_back("chat", "one")
+    await store.give_back("chat", "one")
+    assert await store.lease("chat", "two", 60)
+    assert (await store.counts()).chats == 0, "a lease is no conversation"
+
+
+async def test_a_lease_is_over_when_it_is_not_renewed(store: ConversationStore) -> None:
+    """By itself, on the store's clock: its holder may have died."""
+    assert await store.lease("chat", "one", 0.001)
+    for _ in range(1000):
+        if await store.lease("chat", "two", 60):
+            return
+    raise AssertionError("it never ended")
