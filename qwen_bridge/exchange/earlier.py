@@ -18,7 +18,7 @@ from qwen_bridge.events import ResponseEnded, TextDelta
 from qwen_bridge.messages import Message, Part, TextPart, ToolSpec
 from qwen_bridge.toolcalls.extractor import ToolCallExtractor
 from qwen_bridge.toolcalls.neutralise import restore
-from qwen_bridge.toolcalls.notices import without_not_run
+from qwen_bridge.toolcalls.notices import NotRun, without_not_run
 
 _SUSPECT: Final = re.compile(r"<(?:/?tool_call\b|function=|parameter=|\|im_)|<invoke\b")
 """What leaked markup holds; an answer without it is not looked at any further."""
@@ -35,18 +35,18 @@ class EarlierAnswers:
         self._declared = declared
         self._names = [tool.name for tool in described]
 
-    def as_said(self, message: Message) -> tuple[Message, list[str]]:
-        """The message, and the tools of calls in it that did not run ("" for one without a name)."""
+    def as_said(self, message: Message) -> tuple[Message, list[NotRun]]:
+        """The message, and the calls in it that did not run."""
         if message.role != "assistant" or not (self._declared or self._names):
             return message, []
-        withheld: list[str] = []
+        withheld: list[NotRun] = []
         parts: list[Part] = []
         for part in message.parts:
             if isinstance(part, TextPart):
-                text, names = without_not_run(part.text)
-                withheld += names
+                text, told = without_not_run(part.text)
+                withheld += told
                 text = self._clean(text)
-                if text or not names:
+                if text or not told:
                     parts.append(TextPart(text))
             else:
                 parts.append(part)

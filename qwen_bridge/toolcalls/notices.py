@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from qwen_bridge.toolcalls.policy import Reason
 
 _KEY = r"[\w.\-]{1,40}"
 _NOT_RUN = re.compile(
     r"(?:\A|(?<=\n))\((?:The call to (?P<name>[^\n]{1,80}?)|A tool call) (?:"
-    + "|".join(re.escape(reason.value) for reason in Reason)
+    + rf"(?P<reason>{'|'.join(re.escape(reason.value) for reason in Reason)})"
     + rf")(?: \((?P<about>{_KEY}(?:, {_KEY}){{0,3}})\))? and was not run\.\)(?=\s*(?:\n|\Z))"
 )
 """`not_run`, on a line of its own as the client was told it."""
@@ -34,22 +35,35 @@ def _listed(keys: Sequence[str]) -> str:
     return ", ".join([key for key in keys if re.fullmatch(_KEY, key)][:4])
 
 
-def without_not_run(text: str) -> tuple[str, list[str]]:
-    """An answer of the history without such sentences, and the tools that they name ("" where they name none)."""
+class NotRun(NamedTuple):
+    """A call of an earlier answer that did not run: its tool ("" where it named none), why, and which parameters."""
+
+    name: str
+    reason: Reason
+    about: str = ""
+
+
+def without_not_run(text: str) -> tuple[str, list[NotRun]]:
+    """An answer of the history without such sentences, and what they said."""
     if "and was not run.)" not in text:
         return text, []
-    names = [_as_told(found["name"] or "", found["about"]) for found in _NOT_RUN.finditer(text)]
-    return (_NOT_RUN.sub("", text).strip(), names) if names else (text, [])
+    told = [
+        NotRun(found["name"] or "", Reason(found["reason"]), found["about"] or "") for found in _NOT_RUN.finditer(text)
+    ]
+    return (_NOT_RUN.sub("", text).strip(), told) if told else (text, [])
 
 
-def _as_told(name: str, about: str | None) -> str:
-    return f"{name} (which does not have {about})" if name and about else name
-
-
-def withheld_before(names: Sequence[str]) -> str:
-    """What the next message tells the model about calls of its last answer that did not run."""
-    which = ", ".join(dict.fromkeys(name for name in names if name)) or "a tool"
-    return f"Your last call to {which} was incomplete or unclear and was NOT run. Nothing was changed by it."
+def withheld_before(calls: Sequence[NotRun]) -> str:
+    """What the next message tells the model about calls of its last answer that did not run: one sentence a reason."""
+    reasons: dict[str, list[str]] = {}
+    for call in calls:
+        why = call.reason.value + (f" ({call.about})" if call.about else "")
+        reasons.setdefault(why, []).append(call.name)
+    told = []
+    for why, names in reasons.items():
+        which = ", ".join(dict.fromkeys(name for name in names if name)) or "a tool"
+        told.append(f"Your last call to {which} {why} and was NOT run.")
+    return f"{' '.join(told)} Nothing was changed by it."
 
 
 def ask_again(name: str, reason: Reason | None, about: Sequence[str] = (), *, above: bool = False) -> str:

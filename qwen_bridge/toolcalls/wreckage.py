@@ -33,6 +33,7 @@ _TURNED = re.compile(
     r"""[<>＜＞=/"'\s]{0,8}parameter[<>＜＞=:/\s"']{0,12}(?:name)?[<>＜＞=:/\s"']{0,12}(?P<key>[^\W\d][\w.\-]*)"""
 )
 _REGULAR = re.compile(r"""\s{0,8}[<＜]parameter(?:=|\s{1,8}name=)["']?(?P<key>[\w.\-]+)["']?[>＞]?""")
+_WHOLE_TAG = re.compile(r"[<＜][ \t]*[/／]?[ \t]*[\w|｜][^<>＜＞\n]*[>＞]\Z")
 _BRACKET_LATE = re.compile(r"""\s*["'”]?\s*[>＞]""")
 _NO_WORD = re.compile(r"[\s<>＜＞/／\\|｜]+")
 _LOST_BOTH = re.compile(r"\n[ \t]*[/／]?(?P<word>[\w.\-]+)[>＞]?\s*\Z")  # on `REACH` characters only
@@ -41,6 +42,8 @@ _BEFORE_KEY = re.compile(
     r"""(?<!\w)(?P<word>[^\W\d]\w{2,12})(?:\s{0,4}[=:]{1,3}|\s{1,4}name\s{0,4}[=:]{1,3})\s{0,4}["'“”]?\Z"""
 )
 _CDATA_BROKEN = re.compile(r"\A\s*(?:<<!|<?!?\[{0,2}C?\w{0,4}ATA\[|<!?\[{0,2}CDAT?A?\[?(?!ATA\[))")
+
+_CDATA_NEARLY = re.compile(r"[<!]{0,3}\[{0,3}\w{0,8}\[")
 
 
 def swallows_tag(text: str, opener: Opener, end: int, tool: Tool, given: list[str], *, mended: bool) -> bool:
@@ -112,7 +115,7 @@ def _holds_own(raw: str, opener: Opener) -> bool:
 
 def _ends_in_closer(raw: str, words: set[str], *, mended: bool) -> bool:
     tail = raw[-REACH:].rstrip()
-    if (found := _LOST_BOTH.search(tail)) is not None and found.group().strip()[-1:] in (">", "＞"):
+    if mended and (found := _LOST_BOTH.search(tail)) is not None and found.group().strip()[-1:] in (">", "＞"):
         return found["word"] in words
     at = max(tail.rfind("<"), tail.rfind("＜"))
     if at < 0:
@@ -137,10 +140,19 @@ def _holds_opener(raw: str, free: frozenset[str], *, short: bool) -> bool:
     if any(alike(found["key"], key) for found in _REGULAR.finditer(raw) for key in free):
         return True
     for found in _TURNED.finditer(raw):
-        turned = not set(found.group()).isdisjoint("<>＜＞") and _REGULAR.fullmatch(found.group()) is None
-        if turned and found["key"] in free:
+        if found["key"] in free and not set(found.group()).isdisjoint("<>＜＞") and not _is_regular(raw, found):
             return True
     return any(f"<parameter{key}" in raw for key in free)
+
+
+def _is_regular(raw: str, found: re.Match[str]) -> bool:
+    """Whether it is an opener as it should be, which may stand behind another tag that is whole."""
+    start = found.start()
+    mark = max(raw.rfind("<", start, found.start("key")), raw.rfind("＜", start, found.start("key")))
+    before = raw[start : max(start, mark)].rstrip()
+    if before and _WHOLE_TAG.search(raw, max(0, start - REACH), start + len(before)):
+        start = mark
+    return _REGULAR.fullmatch(raw, start, found.end()) is not None
 
 
 def _is_misspelt(raw: str, at: int, key: str) -> bool:
@@ -180,7 +192,7 @@ def _half_wrapped(raw: str, opener: Opener, tool: Tool) -> bool:
         inside, mark, behind = value.rpartition("]]>")
         if not mark or "<" in behind or ">" in behind or inside.startswith("<![CDATA[[") is not inside.endswith("]"):
             return True
-    elif _CDATA_BROKEN.match(value) or (value.endswith(("]]>", "]]>>")) and "<![CDATA[" not in value[2:]):
+    elif _CDATA_BROKEN.match(value) or (value.endswith(("]]>", "]]>>")) and _CDATA_NEARLY.match(value)):
         return True
     if is_file(opener.key) or "string" in (kinds(tool.schema(opener.key)) or ("string",)):
         return False

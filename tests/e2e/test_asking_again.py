@@ -69,7 +69,7 @@ async def turn(client: AsyncOpenAI, history: list[Any], *, stream: bool, tool_ch
 
 
 CUT = coder("write_file", {"path": "a.py", "content": BODY}).partition("return")[0]
-NOT_RUN = "Your last call to write_file was incomplete or unclear and was NOT run."
+NOT_RUN = "Your last call to write_file was cut off and was NOT run."
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["same bridge", "restarted"])

@@ -139,4 +139,4 @@ async def test_the_turn_after_a_call_that_was_cut_twice_goes_on_from_the_questio
     assert [said["content"] for said in last["context"][2:]] == [broken["message"]]
     assert last["context"][:2] == again["context"][:2]
     assert first["message"] == last["context"][0]["content"]
-    assert last["message"].count("was incomplete or unclear and was NOT run") == 1
+    assert last["message"].count("was cut off and was NOT run") == 1

@@ -6,7 +6,7 @@ import pytest
 
 from qwen_bridge.exchange.earlier import EarlierAnswers
 from qwen_bridge.messages import Message, TextPart, ToolSpec
-from qwen_bridge.toolcalls.notices import not_run
+from qwen_bridge.toolcalls.notices import NotRun, not_run
 from qwen_bridge.toolcalls.policy import Reason
 
 PUT = ToolSpec("put", "", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]})
@@ -14,7 +14,7 @@ CALL = '<tool_call>\n{"name": "put", "arguments": {"path": "a"}}\n</tool_call>'
 CODER = "<tool_call>\n<function=put>\n<parameter=path>\na\n</parameter>\n</function>\n</tool_call>"
 
 
-def seen(text: str, *, role: str = "assistant", tools: tuple[ToolSpec, ...] = (PUT,)) -> tuple[str, list[str]]:
+def seen(text: str, *, role: str = "assistant", tools: tuple[ToolSpec, ...] = (PUT,)) -> tuple[str, list[NotRun]]:
     message = Message(role, (TextPart(text),))  # type: ignore[arg-type]
     said, withheld = EarlierAnswers(tools, ()).as_said(message)
     return said.text, withheld
@@ -23,15 +23,15 @@ def seen(text: str, *, role: str = "assistant", tools: tuple[ToolSpec, ...] = (P
 @pytest.mark.parametrize("reason", Reason)
 @pytest.mark.parametrize("name", ["put", "mcp__fs__put", ""])
 def test_the_bridges_own_sentence_is_taken_out_and_told(reason: Reason, name: str) -> None:
-    """Whatever the reason was, the words that remain are the model's, and the tool is known."""
-    assert seen(f"I will.\n\n{not_run(name, reason)}") == ("I will.", [name])
-    assert seen(not_run(name, reason)) == ("", [name])
+    """Whatever the reason was, the words that remain are the model's, and tool and reason are known."""
+    assert seen(f"I will.\n\n{not_run(name, reason)}") == ("I will.", [NotRun(name, reason)])
+    assert seen(not_run(name, reason)) == ("", [NotRun(name, reason)])
 
 
 def test_each_call_that_did_not_run_is_told() -> None:
     """Two sentences are two calls."""
     text = f"{not_run('put', Reason.CUT_OFF)}\n\n{not_run('get', Reason.UNCLEAR)}"
-    assert seen(text) == ("", ["put", "get"])
+    assert seen(text) == ("", [NotRun("put", Reason.CUT_OFF), NotRun("get", Reason.UNCLEAR)])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from qwen_bridge.conversation.transcript import PLAIN_WORDS, Block
 from qwen_bridge.events import ResponseEnded, StreamEvent, TextDelta, ToolCallStarted
 from qwen_bridge.exchange.tooling import NOTE, Tooling, report_of
 from qwen_bridge.messages import ChatRequest, Message, TextPart, ToolCall, ToolChoice, ToolSpec
-from qwen_bridge.toolcalls.notices import withheld_before
 from qwen_bridge.toolcalls.policy import ToolSettings
 from tests.harness.ports import CountedIds
 
@@ -115,7 +114,7 @@ def test_a_call_that_did_not_run_is_told_behind_the_answer_it_stood_in(declared:
     parts = tooling(ASKED if declared else xml).parts([HELLO, CUT_TOLD, GO_ON], ())
     assert labels(parts) == ["user", "assistant", NOTE, "user"]
     assert parts[1].text == "I will."
-    assert parts[2].text == withheld_before(["get_weather"])
+    assert parts[2].text == "Your last call to get_weather was cut off and was NOT run. Nothing was changed by it."
     assert "not run" not in parts[3].text.lower()
 
 

@@ -18,7 +18,7 @@ _ASIDE = re.compile(
     r"[^\n]*\)\Z"
 )
 _NOT_RUN = re.compile(r"\(The call to (\w+) [^()\n]* and was not run\.\)\s*\Z")
-_NOTE = re.compile(r"Your last call to (\w+) was incomplete or unclear and was NOT run\. Nothing was changed by it\.")
+_NOTE = re.compile(r"Your last call to (\w+) [^\n]* and was NOT run\. Nothing was changed by it\.")
 
 
 def as_read(arguments: str) -> str:

@@ -84,9 +84,7 @@ def told_in_xml(ingredient: str, form: str) -> tuple[Answer, bool]:
 
 
 def unclear(ingredient: str, form: str, client: str) -> bool:
-    """Whether the policy withholds this body: its closers may be those of a lost parameter, or of a broken tag."""
-    if form == "tool tags":
-        return ingredient in ("calls", "all of them")
+    """Whether the policy withholds this body: its closers may be those of a parameter whose opener was lost."""
     return ingredient in ("own closers", "all of them") and client == "XML" and form.startswith(("qwen_xml", "invoke"))
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.toolcalls.bench import calls, qwen_xml
+from tests.toolcalls.bench import bare, calls, hermes, invoke, qwen_xml, tagged
 
 HEAD = "<function=put>\n<parameter=path>"
 TAIL = "</parameter>\n<parameter=content>\nx\n</parameter>\n</function>"
@@ -59,7 +61,35 @@ def test_a_body_that_only_looks_alike_is_one(body: str) -> None:
     assert calls(text) == [("put", {"path": "a", "content": body})]
 
 
-@pytest.mark.parametrize("body", [",", ":", ">", "<", "</", "</>", ">a", "> a", '"', "/", "\n>", ">\nx", '"\n>'])
+@pytest.mark.parametrize("quoted", [qwen_xml, invoke, hermes, bare], ids=lambda form: form.__name__)
+def test_a_call_of_another_form_in_a_body_is_a_part_of_it(quoted: Callable[..., str]) -> None:
+    """Its parameters have the names of ours that are still to come: their openers are whole, and none of ours."""
+    given = {"content": f"see\n{quoted('put', {'path': 'b', 'content': 'y'})}\nthere", "path": "a"}
+    assert calls(tagged("put", given)) == [("put", given)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ",",
+        ":",
+        ">",
+        "<",
+        "</",
+        "</>",
+        ">a",
+        "> a",
+        '"',
+        "/",
+        "\n>",
+        ">\nx",
+        '"\n>',
+        "parameter>",
+        "/content>",
+        "a ]]>",
+        "]]>",
+    ],
+)
 def test_marks_alone_in_a_well_formed_call_are_a_value(body: str) -> None:
     """Where the tags around a value are whole, its first and last marks are its own."""
     assert calls(qwen_xml("put", {"path": "a", "content": body})) == [("put", {"path": "a", "content": body})]
