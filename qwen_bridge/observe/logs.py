@@ -11,6 +11,11 @@ import structlog
 
 from qwen_bridge.observe.redaction import REDACTED, is_secret_name, redact
 
+MITMWEB = ("mitmproxy.tools.web.master", "mitmproxy.tools.web.webaddons")
+"""Loggers that print the address of mitmweb's page, with the token of this run in it: without it nobody gets in. With
+`web_password` mitmproxy leaves it out.
+"""
+
 
 def configure() -> None:
     """Send structlog's events to the standard library's loggers, redacted, as `event key=value`. Idempotent.
@@ -44,6 +49,8 @@ def _redact_records() -> None:
 
     def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
+        if record.name in MITMWEB and not record.exc_info:
+            return record
         try:
             message = record.getMessage()
             trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,12 @@ from tests.harness.agent_clis import CONTINUE, LARGE, SMALL, AgentCLI, continue_
 from tests.harness.node import NODE, Run, needs_node, run
 from tests.harness.proxy import Proxy
 from tests.harness.simulate import RemoteSimulator
-from tests.harness.slips import Slip
+from tests.harness.slips import SLIPS, WRITTEN, Slip
 
 pytestmark = needs_node
+
+FORMS: tuple[Slip, ...] = (*(partial(slips.written, name) for name in WRITTEN), *SLIPS)
+"""Every form of a call, and every slip. An agent takes ten seconds for one, so only `scripts/agents --forms` has them."""
 COPY = "cp a.py out.txt && echo '<done>'"
 FINISH = {"text": "All done."}
 
@@ -87,14 +92,18 @@ def start(agent: AgentCLI, proxy: Proxy, project: Path) -> Run:
 def check_task(agent: AgentCLI, slip: Slip, proxy: Proxy, qwen: RemoteSimulator, project: Path) -> None:
     """The agent's own tools do what the model meant, in one thread of one chat, and it ends well."""
     steps = agent.steps(project / "a.py", BEFORE, AFTER, COPY)
-    qwen.script(*(answer for step in steps for answer in slip(*step)), FINISH)
+    prepared = [answer for step in steps for answer in slip(*step)]
+    qwen.script(*prepared, FINISH)
     ran = start(agent, proxy, project)
     assert ran.status == 0, ran
     assert (project / "a.py").read_bytes() == AFTER.encode(), ran
     assert (project / "out.txt").read_bytes() == AFTER.encode()
     assert FINISH["text"] in ran.output
-    assert len(qwen.turns) == len(steps) + 1
-    check_thread(qwen.turns)
+    assert len(qwen.turns) == len(prepared) + 1
+    if len(prepared) == len(steps):
+        check_thread(qwen.turns)
+    else:
+        slips.check_asked_again(qwen.turns)
 
 
 @pytest.mark.parametrize("agent", [*SMALL, *LARGE], ids=lambda agent: agent.name)
@@ -109,6 +118,15 @@ def test_cli_reads_edits_runs_and_finishes(
 def test_cli_with_other_slips(slip: Slip, ways: dict[str, Proxy], qwen: RemoteSimulator, project: Path) -> None:
     """The quickest of them, with more that a model may write. Its edits are a list of objects."""
     check_task(CONTINUE, slip, ways["base URL"], qwen, project)
+
+
+@pytest.mark.parametrize("form", FORMS if os.environ.get("AGENT_FORMS") else (), ids=slips.name_of)
+@pytest.mark.parametrize("agent", [*SMALL, *LARGE], ids=lambda agent: agent.name)
+def test_cli_with_every_form(
+    agent: AgentCLI, form: Slip, ways: dict[str, Proxy], qwen: RemoteSimulator, project: Path
+) -> None:
+    """Whatever form the model writes its calls in, and whatever goes wrong with them in it."""
+    check_task(agent, form, ways["base URL"], qwen, project)
 
 
 def test_cli_through_the_proxy(ways: dict[str, Proxy], qwen: RemoteSimulator, project: Path) -> None:

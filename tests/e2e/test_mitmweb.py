@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +19,20 @@ from tests.harness.sockets import HOST, free_port
 LIMIT = 5
 
 
+def mitmweb(port: int, web_port: int, qwen: RemoteSimulator, folder: Path, *more: str) -> list[str]:
+    """What starts it."""
+    chosen = settings(qwen.url, folder, {"view_limit": LIMIT})
+    options = [f"web_port={web_port}", f"confdir={folder / 'conf'}", *more]
+    options += [f"{name}={value}" for name, value in chosen.items()]
+    command = [sys.executable, "-m", "qwen_bridge.cli", "run", "--port", str(port), "--web"]
+    return command + [part for option in options for part in ("--set", option)]
+
+
 @pytest.fixture
 def web(qwen: RemoteSimulator, tmp_path: Path) -> Iterator[tuple[Proxy, httpx.Client]]:
     """`qwen-bridge run --web`, and its REST interface."""
     port, web_port = free_port(), free_port()
-    chosen = settings(qwen.url, tmp_path, {"view_limit": LIMIT})
-    options = [f"web_port={web_port}", "web_password=secret", f"confdir={tmp_path / 'conf'}"]
-    options += [f"{name}={value}" for name, value in chosen.items()]
-    command = [sys.executable, "-m", "qwen_bridge.cli", "run", "--port", str(port), "--web"]
-    command += [part for option in options for part in ("--set", option)]
+    command = mitmweb(port, web_port, qwen, tmp_path, "web_password=secret")
     log = tmp_path / "mitmweb.log"
     with (
         started(command, log) as process,
@@ -79,3 +85,14 @@ async def test_mitmweb_shows_no_secret_at_any_moment(web: tuple[Proxy, httpx.Cli
     assert '"authorization", "[redacted]"' in seen[-1]
     for flows in seen:
         assert not [secret for secret in ("sim-token", "sim-umid", "sk-test-of-mitmweb") if secret in flows]
+
+
+def test_the_address_that_is_printed_opens_it(qwen: RemoteSimulator, tmp_path: Path) -> None:
+    """Its token is in it, although no other secret is ever printed."""
+    port, web_port, log = free_port(), free_port(), tmp_path / "mitmweb.log"
+    with started(mitmweb(port, web_port, qwen, tmp_path), log) as process:
+        wait_until_listening(port, process, log)
+        found = re.search(r"http://\S+/\?token=\S+", log.read_text())
+        assert found is not None
+        assert httpx.get(f"http://{HOST}:{web_port}/", trust_env=False).status_code == 403
+        assert httpx.get(found[0], trust_env=False).status_code == 200

@@ -159,7 +159,7 @@ OPENCODE = AgentCLI(
     launch=_opencode,
     read=lambda file: ("read", {"filePath": str(file)}),
     edit=lambda file, old, new: ("edit", {"filePath": str(file), "oldString": old, "newString": new}),
-    shell=lambda command: ("bash", {"command": command, "description": "Runs it"}),
+    shell=lambda command: ("bash", {"command": command}),
 )
 CLINE = AgentCLI(
     name="cline",

@@ -31,7 +31,10 @@ def hermes(name: str, arguments: Arguments) -> str:
 
 
 def invoke(name: str, arguments: Arguments) -> str:
-    inside = "".join(f'<parameter name="{key}">\n{value}\n</parameter>\n' for key, value in arguments.items())
+    inside = "".join(
+        f'<parameter name="{key}">\n{value if isinstance(value, str) else json.dumps(value)}\n</parameter>\n'
+        for key, value in arguments.items()
+    )
     return f'<invoke name="{name}">\n{inside}</invoke>'
 
 
@@ -44,6 +47,16 @@ WRITTEN: Mapping[str, Callable[[str, Arguments], str]] = {
 
 def said(text: str, **more: Any) -> list[dict[str, Any]]:
     return [{"text": LEAD + text, "chunk": 3, **more}]
+
+
+def written(dialect: str, name: str, arguments: Arguments) -> list[dict[str, Any]]:
+    """A row of `WRITTEN`, as an answer."""
+    return said(WRITTEN[dialect](name, arguments))
+
+
+def name_of(slip: Any) -> str:
+    """What a test with `slip` is called."""
+    return str(slip.args[0] if isinstance(slip, partial) else slip.__name__)
 
 
 def without_opener(name: str, arguments: Arguments) -> list[dict[str, Any]]:

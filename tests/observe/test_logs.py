@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from qwen_bridge.observe.logs import configure
+from qwen_bridge.observe.logs import MITMWEB, configure
 from tests.observe.test_redaction import COOKIES, KEY, PARTS
 
 
@@ -117,6 +117,18 @@ def test_records_of_others_are_redacted(logger: Any, caplog: pytest.LogCaptureFi
     assert "sent Cookie: [redacted]" in caplog.text
     assert "ValueError: invalid literal for int() with base 10: '[redacted]'" in caplog.text
     assert not any(part in caplog.text for part in PARTS)
+
+
+@pytest.mark.parametrize("name", MITMWEB)
+def test_the_way_into_mitmweb_is_printed_whole(name: str, logger: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The token of its page is there to be used by whoever started it; mitmproxy's other lines are redacted."""
+    address = "http://127.0.0.1:8081/?token=0123456789abcdef0123456789abcdef"
+    logging.getLogger(name).info(f"Web server listening at {address}")
+    logging.getLogger("mitmproxy.proxy.server").info(f"GET {address}")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Web server listening at {address}",
+        "GET http://127.0.0.1:8081/?token=[redacted]",
+    ]
 
 
 def test_a_record_that_cannot_be_formatted_is_left_to_its_handler(
