@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -48,7 +49,7 @@ def key_digest(authority: Path) -> str:
 
 
 def browser(
-    port: Annotated[int, typer.Option(help="Port of the running bridge.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the running bridge.")] = 8080,
     program: Annotated[str | None, typer.Option(help="The browser, of Chromium's family.")] = None,
     confdir: Annotated[Path, typer.Option(help="Folder of mitmproxy's authority.")] = Path("~/.mitmproxy"),
     state: State = None,
@@ -59,8 +60,9 @@ def browser(
     settings = load(chosen if state is None else chosen | {"qwen_state": str(state)})
     found = next(filter(None, map(shutil.which, (program,) if program else PROGRAMS)), None)
     if found is None:
+        missing = f"There is no program {program!r}." if program else "No browser of Chromium's family was found."
         fail(
-            "No browser of Chromium's family was found; name one with --program. Any other browser will do as well: "
+            f"{missing} Name one of Chromium's family with --program. Any other browser will do as well: "
             f"give it the proxy http://127.0.0.1:{port} and the certificate that `qwen-bridge run` names "
             "(docs/clients.md)."
         )
@@ -69,6 +71,12 @@ def browser(
     authority = confdir.expanduser() / AUTHORITY
     if not authority.is_file():
         fail(f"There is no {authority}. Start the bridge first, or name its folder with --confdir.")
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        fail(
+            f"Nothing answers at port {port}. Start the bridge first (`qwen-bridge run`), or name its port with --port."
+        )
     profile = settings.state / "browser"
     profile.mkdir(mode=0o700, parents=True, exist_ok=True)
     # No shell, and nothing of a stranger's: the program was looked up, the address is the settings' own.

@@ -45,7 +45,7 @@ def about() -> None:
 
 @app.command()
 def run(
-    port: Annotated[int, typer.Option(help="Port for both ways in: base URL and HTTP proxy.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for both ways in: base URL and HTTP proxy.")] = 8080,
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any but this machine's own needs client_keys.")
     ] = HOST,
@@ -85,7 +85,7 @@ def key(name: Annotated[str, typer.Argument(help="Whom it is for; stands in the 
 
 @app.command()
 def status(
-    port: Annotated[int, typer.Option(help="Port of the running bridge.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the running bridge.")] = 8080,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Show how the running bridge is: sessions, conversations, last requests, faults. Fails when it is not ready."""
@@ -109,7 +109,7 @@ def status(
 
 @app.command()
 def simulate(
-    port: Annotated[int, typer.Option(help="Port to listen on.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")],
     tls: Annotated[bool, typer.Option("--tls", help="Serve https, with a certificate of its own.")] = False,
     pace: Annotated[float | None, typer.Option(help="Events per second; as fast as possible without.")] = None,
 ) -> None:

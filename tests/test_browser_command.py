@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 from qwen_bridge.browser_command import AUTHORITY, arguments, key_digest
 from qwen_bridge.cli import app
 from tests.harness.proxy import with_authority
+from tests.harness.sockets import HOST
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +39,14 @@ def run(folder: Path, *words: str) -> Result:
 
 def test_a_browser_of_its_own_goes_through_the_bridge(tmp_path: Path, begun: list[list[str]]) -> None:
     """With a profile that nobody else may read, trust in this one authority, and Qwen's site opened."""
-    assert run(tmp_path, "--port", "8090").exit_code == 0
+    with socket.create_server((HOST, 0)) as listening:
+        port = listening.getsockname()[1]
+        assert run(tmp_path, "--port", str(port)).exit_code == 0
     (words,) = begun
     authority = tmp_path / "conf" / AUTHORITY
     assert words == [
         shutil.which("true"),
-        *arguments("http://127.0.0.1:8090", authority, tmp_path / "browser"),
+        *arguments(f"http://127.0.0.1:{port}", authority, tmp_path / "browser"),
         "https://chat.qwen.ai",
     ]
     assert f"--ignore-certificate-errors-spki-list={key_digest(authority)}" in words
@@ -52,7 +56,9 @@ def test_a_browser_of_its_own_goes_through_the_bridge(tmp_path: Path, begun: lis
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (("--program", "no-such-browser"), "no program 'no-such-browser'"),
         (("--program", "no-such-browser"), "docs/clients.md"),
+        (("--port", "1"), "Nothing answers at port 1"),
         (("--confdir", "nowhere"), "Start the bridge first"),
         (("--set", "token=x"), "learns nothing"),
     ],

@@ -40,6 +40,15 @@ def test_a_taken_port_is_named(command: str) -> None:
     assert "--port" in result.output
 
 
+@pytest.mark.parametrize("command", ["run", "simulate", "status", "browser"])
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_what_is_no_port_is_told(command: str, port: str) -> None:
+    """Before anything is tried with it."""
+    result = runner.invoke(app, [command, "--port", port])
+    assert result.exit_code == 2
+    assert "--port" in result.output
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
@@ -86,7 +95,7 @@ def test_an_option_nobody_knows_ends_the_start(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "qwen_bridge.cli", "run", "--port", str(free_port()), "--set", "qwen-model=x"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert "qwen-model" in done.stdout + done.stderr
+    assert "no such option: qwen-model; did you mean model?" in done.stdout + done.stderr
 
 
 def test_run_says_where_to_point_the_client(tmp_path: Path) -> None:

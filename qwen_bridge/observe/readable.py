@@ -19,7 +19,8 @@ def question(client: bytes, qwen: bytes, route: str) -> str:
     """The two requests of a turn: the client's history in short, and the one message to Qwen in full."""
     asked, sent = _object(client), _object(qwen)
     history = (f"  {m.get('role')}: {_short(_text(m.get('content')), 200)}" for m in _objects(asked.get("messages")))
-    lines = [f"THE CLIENT ASKED  ({len(client):,} bytes, model {asked.get('model')}, stream {asked.get('stream')})"]
+    manner = "streamed" if asked.get("stream") else "whole"
+    lines = [f"THE CLIENT ASKED  ({len(client):,} bytes, model {asked.get('model')}, {manner})"]
     lines += [*history, RULE, f"QWEN WAS ASKED  ({len(qwen):,} bytes, conversation: {route})"]
     lines += [f"  chat {sent.get('chat_id')}   parent {sent.get('parent_id')}   model {sent.get('model')}", ""]
     words = [_text(message.get("content")) for message in _objects(sent.get("messages"))]
@@ -39,7 +40,7 @@ def answer(body: bytes, calls: str = "") -> str:
             for part in _objects([choice.get("delta"), choice.get("message")]):
                 reasoning.append(_text(part.get("reasoning_content")))
                 text.append(_text(part.get("content")))
-                notes += [f"tool call: {_json(call)}" for call in _objects(part.get("tool_calls"))]
+                notes += [f"tool call: {_call(call)}" for call in _objects(part.get("tool_calls"))]
             notes += [f"finish_reason: {choice['finish_reason']}"] if choice.get("finish_reason") else []
         notes += [f"{name}: {_json(chunk[name])}" for name in ("usage", "error") if chunk.get(name)]
     parts = [
@@ -68,6 +69,14 @@ def _object(data: bytes) -> dict[str, Any]:
 def _objects(value: object) -> list[dict[str, Any]]:
     """The objects of a list, when it is one; other people's JSON may hold anything anywhere."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _call(call: dict[str, Any]) -> str:
+    """Name and arguments, as they came; anything that is no whole call in full."""
+    match call:
+        case {"id": str(ident), "function": {"name": str(name), "arguments": str(arguments)}}:
+            return f"{name} {arguments}  ({ident})"
+    return _json(call)
 
 
 def _text(content: object) -> str:

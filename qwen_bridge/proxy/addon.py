@@ -39,7 +39,7 @@ from qwen_bridge.proxy.guard import Guard, crash, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.learning import Learner
 from qwen_bridge.proxy.network import Network
-from qwen_bridge.proxy.options import PREFIX, add_options, read_options
+from qwen_bridge.proxy.options import PREFIX, declared, in_force
 from qwen_bridge.proxy.passage import Refuse, pass_by
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.proxy.sockets import Sockets
@@ -59,6 +59,7 @@ class BridgeAddon:
     """Everything the bridge does inside mitmproxy, for `addons = [BridgeAddon()]`."""
 
     def __init__(self) -> None:
+        self._declared = False
         self._turns: dict[str, Turn] = {}
         self._metrics = PrometheusMetrics(bridge_version())
         self._journal = Journal(time.time())
@@ -74,13 +75,17 @@ class BridgeAddon:
 
     def load(self, loader: Loader) -> None:
         configure()
-        add_options(loader)
+        self._declared = declared(loader)
         contentviews.add(QwenBridgeView)
 
     def configure(self, updated: set[str]) -> None:
         # Inside a program nothing need be set for the bridge at all: the defaults are settings too.
-        if self._desk is None or any(name.startswith(PREFIX) for name in updated) or updated & _TLS_OPTIONS:
-            self._rebuild(read_options(ctx.options))
+        changed = self._desk is None or any(name.startswith(PREFIX) for name in updated) or updated & _TLS_OPTIONS
+        if self._declared and changed:
+            by_script = self._desk is None and self not in ctx.master.addons.chain
+            settings = in_force(ctx.options, by_script=by_script)
+            if settings is not None:
+                self._rebuild(settings)
         self._stay_lazy()  # last: it sets an option itself, and comes here again
 
     @fail_closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import sys
@@ -15,6 +16,7 @@ from mitmproxy.tools.main import run
 from mitmproxy.tools.web.master import WebMaster
 
 from qwen_bridge.proxy.addon import BridgeAddon
+from qwen_bridge.proxy.options import PREFIX
 
 
 class _Announce:
@@ -26,7 +28,11 @@ class _Announce:
     def running(self) -> None:
         if ctx.options.deferred:
             # mitmproxy forgives options nobody knows; here each of them is a typing mistake.
-            logging.getLogger(__name__).error(f"no such option: {', '.join(sorted(ctx.options.deferred))}")
+            known = [name.removeprefix(PREFIX) for name in ctx.options.keys()]  # noqa: SIM118  (it is no mapping)
+            for name in sorted(ctx.options.deferred):
+                near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                logging.getLogger(__name__).error(f"no such option: {name}{hint}")
         elif all(server.is_running for server in ctx.master.addons.get("proxyserver").servers):
             self._announce(Path(ctx.options.confdir).expanduser())
 

@@ -20,7 +20,7 @@ from qwen_bridge.exchange.effects import Headers
 from qwen_bridge.observe.logs import configure
 from qwen_bridge.proxy.guard import Guard
 from qwen_bridge.proxy.network import Network
-from qwen_bridge.proxy.options import PREFIX, add_options, read_options
+from qwen_bridge.proxy.options import PREFIX, declared, in_force, refuse
 from qwen_bridge.proxy.passage import pass_by
 from qwen_bridge.proxy.rewrite import decoded
 from qwen_bridge.settings.settings import Settings
@@ -100,20 +100,25 @@ class LearningAddon:
     """Only this: `addons = [LearningAddon()]` learns sessions for a bridge that runs elsewhere on the machine."""
 
     def __init__(self) -> None:
+        self._declared = False
         self._learner: Learner | None = None
         self._guard: Guard | None = None
         self._network: Network | None = None
 
     def load(self, loader: Loader) -> None:
         configure()
-        add_options(loader)
+        self._declared = declared(loader)
 
     def configure(self, updated: set[str]) -> None:
-        if not any(name.startswith(PREFIX) or name == "ssl_insecure" for name in updated):
+        if not (self._declared and any(name.startswith(PREFIX) or name == "ssl_insecure" for name in updated)):
             return
-        settings = read_options(ctx.options)
+        by_script = self._guard is None and self not in ctx.master.addons.chain
+        settings = in_force(ctx.options, by_script=by_script)
+        if settings is None:
+            return
         if settings.learn == "off":
-            raise exceptions.OptionsError("qwen_learn is off, and this addon does nothing else")
+            refuse(exceptions.OptionsError("qwen_learn is off, and this addon does nothing else"), by_script=by_script)
+            return
         settings = settings.model_copy(update={"learn": "on"})
         self._guard, self._network = Guard(settings), Network(settings, lambda: bool(ctx.options.proxyauth))
         self._learner = Learner(settings, self._network.may_pass, verified=not ctx.options.ssl_insecure)

@@ -7,6 +7,7 @@ option shows nothing until it is set, so that `--options` prints no credentials.
 
 from __future__ import annotations
 
+import logging
 import types
 import typing
 from collections.abc import Sequence
@@ -23,6 +24,43 @@ from qwen_bridge.observe.redaction import learn, secrets_in
 from qwen_bridge.settings.settings import Settings, SettingsError
 
 PREFIX = "qwen_"
+
+
+def declared(loader: Loader) -> bool:
+    """Declare every option, or log why not; whether they are declared.
+
+    mitmproxy swallows what the `load` of a script raises, and goes on without the script: with settings that cannot be
+    used there would be no bridge, no word about it, and an open way to OpenAI. An error in the log ends its start.
+    """
+    try:
+        add_options(loader)
+    except exceptions.OptionsError as error:
+        _tell(error)
+        return False
+    return True
+
+
+def in_force(options: Options, *, by_script: bool) -> Settings | None:
+    """`read_options`, or `refuse` and none."""
+    try:
+        return read_options(options)
+    except exceptions.OptionsError as error:
+        refuse(error, by_script=by_script)
+        return None
+
+
+def refuse(error: exceptions.OptionsError, *, by_script: bool) -> None:
+    """Raise `error`; for a script that is being loaded, log it, which ends mitmproxy's start too.
+
+    Raised by a script, mitmproxy logs it with a traceback, which says nothing to somebody who mistyped a setting.
+    """
+    if not by_script:
+        raise error
+    _tell(error)
+
+
+def _tell(error: exceptions.OptionsError) -> None:
+    logging.getLogger(__name__).error(str(error))  # not as an event: its lines stay lines
 
 
 def add_options(loader: Loader) -> None:

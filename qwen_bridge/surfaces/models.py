@@ -78,7 +78,9 @@ def _unknown(name: str, known: Collection[str]) -> str:
         hint = f"Known are, among others: {', '.join(sorted(known)[:_SHOWN])}."
     else:
         hint = "The account has no models."
-    return f"The model `{name}` does not exist. {hint} To keep the name, add it to the bridge's model aliases."
+    return (
+        f"The model `{name}` does not exist. {hint} To keep the name, say in the setting `model_aliases` what it means."
+    )
 
 
 def _card(card: ModelCard) -> dict[str, Any]:

@@ -54,13 +54,24 @@ _SERVED = "POST /v1/chat/completions, GET /v1/models and GET /v1/models/{id}"
 
 _USE_CHAT = 'Set the client\'s provider to "OpenAI Compatible", or its API to Chat Completions, with the same base URL.'
 
+_ELSEWHERE = "Choose another provider for it in the client."
+
 _NOT_SERVED = {
     # What the provider called "OpenAI" uses in Roo Code, Cline, Kilo Code, opencode and codex.
     "responses": f"The Responses API is not served. {_USE_CHAT}",
     "completions": f"The legacy text completions API is not served. {_USE_CHAT}",
     # Roo Code and Kilo Code ask for these to index a code base.
     "embeddings": "Qwen's web chat makes no embeddings. Choose another provider for code indexing in the client.",
+    "audio": f"Qwen's web chat neither hears nor speaks here. {_ELSEWHERE}",
+    "realtime": f"Qwen's web chat neither hears nor speaks here. {_ELSEWHERE}",
+    "images": f"This bridge makes no pictures. {_ELSEWHERE}",
+    "videos": f"This bridge makes no videos. {_ELSEWHERE}",
+    "moderations": f"Qwen's web chat judges no texts. {_ELSEWHERE}",
+    **dict.fromkeys(("files", "uploads", "vector_stores"), "This bridge keeps no files. Send the text in a message."),
+    **dict.fromkeys(("assistants", "threads", "conversations", "chatkit"), f"This API is not served. {_USE_CHAT}"),
+    **dict.fromkeys(("batches", "fine_tuning", "evals", "containers"), f"A web chat has none of this. {_ELSEWHERE}"),
 }
+"""First part of a path of OpenAI's → what to do instead."""
 
 _SHOWN = 200
 """Characters of a refused path or method that an error repeats."""

@@ -24,7 +24,7 @@ from tests.harness.slips import SLIPS, WRITTEN, Slip
 pytestmark = needs_node
 
 FORMS: tuple[Slip, ...] = (*(partial(slips.written, name) for name in WRITTEN), *SLIPS)
-"""Every form of a call, and every slip. An agent takes ten seconds for one, so only `scripts/agents --forms` has them."""
+"""Every form of a call, and every slip. A run takes ten seconds or more, so only `scripts/agents --forms` has them."""
 COPY = "cp a.py out.txt && echo '<done>'"
 FINISH = {"text": "All done."}
 

@@ -92,3 +92,12 @@ def test_nothing_raises(value: object, noise: bytes) -> None:
     for data in (body, noise, b"data: " + body + b"\n\n"):
         assert isinstance(question(data, data, ""), str)
         assert isinstance(answer(data), str)
+
+
+def test_a_whole_call_is_shown_as_name_and_arguments() -> None:
+    """A piece of one, or what is no call at all, as it came."""
+    whole = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "read", "arguments": '{"path": "a"}'}}
+    chunk = {"choices": [{"delta": {"tool_calls": [whole, {"index": 0, "function": {"arguments": "}"}}]}}]}
+    shown = answer(b"data: " + orjson.dumps(chunk) + b"\n\n")
+    assert 'tool call: read {"path": "a"}  (call_1)' in shown
+    assert 'tool call: {"index":0,"function":{"arguments":"}"}}' in shown

@@ -128,7 +128,7 @@ def _part(wire: WirePart, at: str) -> Part | None:
             return None
         case "input_audio":
             raise UnsupportedParameter(
-                "Audio cannot be sent to a Qwen web chat here; send text, images or files.", param=f"{at}.type"
+                "Audio cannot be sent to Qwen by this bridge. Send the text only.", param=f"{at}.type"
             )
         case _:
             raise InvalidRequest(f"`{at}.type` must be text, image_url or file.", param=f"{at}.type")
