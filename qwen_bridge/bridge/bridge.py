@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
@@ -17,6 +16,7 @@ import structlog
 from qwen_bridge.bridge.admission import Admission
 from qwen_bridge.bridge.attaching import attach
 from qwen_bridge.bridge.caching import Caching, marks
+from qwen_bridge.bridge.call import Call as Call  # for everybody who hands one in
 from qwen_bridge.bridge.choices import manner, terms
 from qwen_bridge.bridge.clients import Clients
 from qwen_bridge.bridge.conversations import Conversations, open_store
@@ -25,12 +25,13 @@ from qwen_bridge.bridge.machine import RandomIds, SystemClock
 from qwen_bridge.bridge.overview import Overview
 from qwen_bridge.bridge.profiles import Profile, bury, profiles
 from qwen_bridge.bridge.recordings import Recorder
+from qwen_bridge.bridge.renewals import Renewals
 from qwen_bridge.bridge.sessions import Sessions
 from qwen_bridge.conversation.instructions import InstructionsBook
 from qwen_bridge.conversation.keys import Scope
 from qwen_bridge.errors import BridgeError, MissingCredentials
 from qwen_bridge.exchange.aside import is_aside
-from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget, Stop
+from qwen_bridge.exchange.effects import Ask, Commit, Effect, Forget, Headers, Stop
 from qwen_bridge.exchange.exchange import Exchange
 from qwen_bridge.exchange.question import Question
 from qwen_bridge.exchange.record import record_of
@@ -43,7 +44,7 @@ from qwen_bridge.settings.settings import Settings
 from qwen_bridge.store.memory import MemoryStore
 from qwen_bridge.surfaces.chat_completions.surface import ChatCompletions as ChatCompletionsSurface
 from qwen_bridge.surfaces.models import list_body, one_body
-from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route, route_name
+from qwen_bridge.surfaces.routes import ChatCompletions, GetModel, ListModels, Preflight, route
 from qwen_bridge.surfaces.surface import AnswerHead
 from qwen_bridge.upstream.client import QwenClient
 from qwen_bridge.upstream.files import DocumentUploader, store_pool
@@ -52,21 +53,6 @@ log = structlog.get_logger("qwen_bridge")
 
 CHAT_WAIT = 3.0
 """Seconds for which a request waits for its chat before it branches off with the whole history."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a client sent, whole. Header names are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def kind(self) -> str:
-        """What it asks for, as a word for log and counters."""
-        return route_name(self.method, self.path)
 
 
 class Bridge:
@@ -88,7 +74,8 @@ class Bridge:
         self._ids = ids
         self._clients = Clients(settings)
         self._cooldown = CoolDown(settings.cooldown)
-        self._sessions = Sessions(settings)
+        self._sessions, self._renewals = Sessions(settings), Renewals(settings, clock)
+        client.heard = self._renewals.heard
         self._profiles = profiles(settings, self._sessions, client, clock, self._cooldown)
         self._asked_as: dict[str, str] = {}  # request id → fingerprint of the session it was let through with
         burying = partial(bury, self._profiles.values()) if settings.delete_chats == "expired" else None
@@ -235,6 +222,10 @@ class Bridge:
     async def remember(self, effect: Commit | Forget) -> None:
         """Carry out a memory effect; see `Conversations.remember`."""
         await self._conversations.remember(effect)
+
+    def heard(self, exchange: Exchange, status: int, headers: Headers) -> None:
+        """Qwen has begun to answer the exchange; names of headers in lower case."""
+        self._renewals.began(self._of(exchange).credentials, status, headers)
 
     async def stop(self, exchange: Exchange, effect: Stop) -> None:
         """End what Qwen may still write in the exchange's chat, unless another has taken it; see `Tidier.stopped`."""

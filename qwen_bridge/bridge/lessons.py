@@ -31,7 +31,7 @@ class Lessons:
     """What is learned for one configuration."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._origin = settings.upstream
+        self._origin, self._host = settings.upstream, settings.upstream_host
         self._file = session_file(settings)
         self._clock = clock
         self._told: set[str] = set()
@@ -48,7 +48,7 @@ class Lessons:
     def proven(self, lesson: Lesson, set_cookies: Sequence[str]) -> None:
         """Qwen has shown that a request was an account's. Its answer may set cookies anew."""
         now = self._clock.now()
-        session = renewed(lesson.credentials, set_cookies, now)
+        session = renewed(lesson.credentials, set_cookies, now, self._host)
         account = lesson.credentials.account
         if not session.session:
             self.signed_out(lesson)

@@ -40,7 +40,7 @@ from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.learning import Learner
 from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.options import PREFIX, declared, in_force
-from qwen_bridge.proxy.passage import Refuse, pass_by
+from qwen_bridge.proxy.passage import Refuse, pass_by, take_along
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.proxy.sockets import Sockets
 from qwen_bridge.proxy.turn import Turn
@@ -202,6 +202,7 @@ class BridgeAddon:
             raise RuntimeError("the bridge has not been configured")  # to wait would let the client hang
         ours = desk.guard.is_itself(context.client, context.server.address)
         if not ours and pass_by(nextlayer, desk.guard.tunnels, desk.network.may_pass):
+            take_along(nextlayer, desk.guard)
             return
         ctx.master.addons.get("nextlayer").next_layer(nextlayer)
         for made in context.layers:

@@ -77,14 +77,20 @@ class BridgeHttpLayer(HttpLayer):
         yield from self.event_to_child(stream, events.Start())
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> Commands:
+        guard = self.desk().guard
+        egress = guard.egress
         if not isinstance(event, AskQwen):
-            yield from super().get_connection(event, reuse=reuse)
+            # Qwen's site in the user's browser: its firewall ties a session to the address that it comes from.
+            visited = egress is not None and event.via is None and event.address == guard.address
+            if egress is not None and visited and not self._can_reuse(event):
+                yield from self._tunnel(event, egress)
+            else:
+                yield from super().get_connection(event, reuse=reuse)
             return
         for connection in self.connections:
             # mitmproxy answers every later request with the first failure; a retry wants a new try.
             if isinstance(connection, Server) and connection.error and not connection.connected:
                 connection.error = None
-        egress = self.desk().guard.egress
         tunnelled = egress is not None and event.via == way(egress) and not self._can_reuse(event)
         opening = self._tunnel(event, egress) if egress and tunnelled else super().get_connection(event, reuse=reuse)
         for command in opening:
@@ -95,7 +101,7 @@ class BridgeHttpLayer(HttpLayer):
                         connection.alpn_offers = [b"http/1.1"]
             yield command
 
-    def _can_reuse(self, event: AskQwen) -> bool:
+    def _can_reuse(self, event: GetHttpConnection) -> bool:
         """Whether a connection is there, or being made, that mitmproxy will take for this one."""
         multiplexed = self.context.client.alpn == b"h2"  # of such a client it takes none that is in use already
         return any(
@@ -104,7 +110,7 @@ class BridgeHttpLayer(HttpLayer):
             for connection in self.connections
         )
 
-    def _tunnel(self, event: AskQwen, egress: Egress) -> Commands:
+    def _tunnel(self, event: GetHttpConnection, egress: Egress) -> Commands:
         """What mitmproxy does for a new connection, with our own tunnel at its bottom."""
         context = self.context.fork()
         context.server = Server(address=event.address, transport_protocol=event.transport_protocol, via=event.via)

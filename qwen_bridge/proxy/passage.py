@@ -12,6 +12,9 @@ from mitmproxy.proxy import commands, layer, layers
 from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.proxy.mode_specs import ReverseMode
 
+from qwen_bridge.proxy.egress import tunnel_to
+from qwen_bridge.proxy.guard import Guard
+
 
 def pass_by(
     nextlayer: layer.NextLayer, tunnels: Callable[[Iterable[str | None]], bool], may_pass: Callable[[Client], bool]
@@ -35,6 +38,15 @@ def pass_by(
     passes = may_pass(context.client)
     nextlayer.layer = layers.TCPLayer(context, ignore=not ctx.options.show_ignored_hosts) if passes else Refuse(context)
     return True
+
+
+def take_along(nextlayer: layer.NextLayer, guard: Guard) -> None:
+    """Let a tunnel to Qwen's site that passes go the way that everything to Qwen goes, where a proxy is set for it."""
+    context, passing = nextlayer.context, nextlayer.layer
+    if guard.egress is not None and context.server.address == guard.address and isinstance(passing, layers.TCPLayer):
+        way = tunnel_to(context, guard.egress)
+        way.child_layer = passing
+        nextlayer.layer = way
 
 
 class Refuse(layer.Layer):

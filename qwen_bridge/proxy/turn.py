@@ -134,6 +134,8 @@ class Turn:
         if self._ending is not None:
             return self.refuse(self._ending)
         try:
+            if what == "responded" and self.exchange is not None:
+                self.bridge.heard(self.exchange, *args)
             effects: Sequence[Effect] = getattr(self.exchange, what)(*args)
         except Exception:
             # Raised further, mitmproxy would log it and leave the client waiting for ever.

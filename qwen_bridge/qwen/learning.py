@@ -159,26 +159,29 @@ def taught(known: LearnedSession | None, lesson: Lesson, now: float) -> LearnedS
     )
 
 
-def renewed(credentials: Credentials, set_cookies: Sequence[str], now: float) -> Credentials:
-    """The session after the `Set-Cookie` lines of an answer to it, as a browser would keep them.
+def renewed(credentials: Credentials, set_cookies: Sequence[str], now: float, host: str) -> Credentials:
+    """The session after the `Set-Cookie` lines of an answer of `host` to it, as a browser would keep them.
 
     A deleted cookie goes. One that is for a part of the site only (`Path`) is left alone: the browser's next request
     says whether it belongs here.
     """
     jar = dict(cookie_pairs(credentials.cookies))
     for line in set_cookies:
-        if (read := _set_cookie(line, now)) is not None:
+        if (read := _set_cookie(line, now, host)) is not None:
             name, value = read
             jar.pop(name, None) if value is None else jar.__setitem__(name, value)
     return replace(credentials, cookies="; ".join(f"{name}={value}" for name, value in jar.items()))
 
 
-def _set_cookie(line: str, now: float) -> tuple[str, str | None] | None:
+def _set_cookie(line: str, now: float, host: str) -> tuple[str, str | None] | None:
     """Name and value of a `Set-Cookie` line, the value None for a deletion (RFC 6265, sections 4.1 and 5.2)."""
     pair, *rest = line.split(";")
     name, equals, value = pair.partition("=")
     attributes = {key.strip().lower(): word.strip() for key, _, word in (part.partition("=") for part in rest)}
     if not equals or not name.strip() or len(line) > LINE_LIMIT or attributes.get("path", "/") != "/":
+        return None
+    domain = attributes.get("domain", "").lower().removeprefix(".")
+    if domain and host != domain and not host.endswith(f".{domain}"):
         return None
     return name.strip(), None if _is_over(attributes, now) or not value.strip() else value.strip()
 

@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     )
     upstream_proxy: ProxyAddress = Field(
         None,
-        description="A proxy for everything that goes to Qwen, and nothing else: `http://HOST:PORT` or "
-        "`socks5://HOST:PORT`, with `USER:PASSWORD@` before the host where it asks for them.",
+        description="A proxy for everything that goes to Qwen, your browser's visits through the bridge too, and "
+        "nothing else: `http://HOST:PORT` or `socks5://HOST:PORT`, with `USER:PASSWORD@` before the host if asked for.",
     )
     openai_hosts: HostNames = Field(
         ("api.openai.com",),

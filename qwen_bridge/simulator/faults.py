@@ -27,6 +27,7 @@ _BOMB_BYTES = 32 * 1024 * 1024
 _GARBAGE_BYTES = 4096
 _KEEP_ALIVES = 3
 _TRAILERS = (("server-timing", "model;dur=1204"), ("x-checksum", "d41d8cd9"))
+_RENEWED = ("set-cookie", "acw_tc=renewed-by-an-answer; path=/; HttpOnly; Max-Age=1800")
 _HINTS = (("link", "</main.css>; rel=preload; as=style"),)
 _TWO_THOUGHTS = "I look for it first.\n\nNow I have found it."
 _INSPECTED_OUTPUT = "内容安全警告：输出数据可能包含不适当的内容！"
@@ -229,6 +230,11 @@ _ROWS: tuple[Fault, ...] = (
         name="early_hints",
         says="an interim answer (103) goes before the answer itself",
         delivery=lambda delivery, _: replace(delivery, hints=_HINTS),
+    ),
+    Fault(
+        name="renewed_cookie",
+        says="the firewall sets its cookie anew with the answer, as it does every half hour",
+        delivery=lambda delivery, _: replace(delivery, headers=(*delivery.headers, _RENEWED)),
     ),
     Fault(
         name="late_error",

@@ -6,7 +6,8 @@ httpx is named in the brief; its continuation httpx2 has the same interface, and
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from http.cookiejar import DefaultCookiePolicy
 
 import httpx
 import stamina
@@ -49,6 +50,10 @@ class QwenClient:
         self._clock = clock
         self._ids = ids
         self._http = httpx.AsyncClient(base_url=origin, verify=tls, timeout=TIMEOUT, trust_env=False, proxy=proxy)
+        # One pool serves several accounts: what Qwen sets for one is not to be kept here, and sent with another's.
+        self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self.heard: Callable[[Credentials, Sequence[str]], object] = lambda _credentials, _set_cookies: None
+        """Told of the `Set-Cookie` lines of every good answer."""
 
     async def open_chat(self, credentials: Credentials, model: str, title: str) -> str:
         """Open a chat and return its id."""
@@ -93,6 +98,9 @@ class QwenClient:
         answer = (response.content, response.status_code, list(response.headers.items()))
         if response.status_code != 200:
             raise classify(response.status_code, answer[2], response.content)
+        set_cookies = response.headers.get_list("set-cookie")
+        if set_cookies and read_answer(200, answer[2], response.content).success is True:
+            self.heard(credentials, set_cookies)
         return answer
 
 

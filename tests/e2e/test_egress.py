@@ -127,3 +127,33 @@ async def test_other_hosts_go_their_own_way(egress: Way, tmp_path: Path) -> None
             assert (await through.get(f"http://127.0.0.3:{theirs.port}/")).text == "hello"
         assert f":{theirs.port}" not in egress.log.read_text()
         assert b"roxy-authorization" not in theirs.received.lower().replace(b"P", b"p")
+
+
+@pytest.mark.parametrize("learn", ["on", "off"])
+@pytest.mark.parametrize("http2", [True, False], ids=["HTTP/2", "HTTP/1.1"])
+async def test_a_visit_to_qwens_site_goes_through_it_too(egress: Way, learn: str, http2: bool, tmp_path: Path) -> None:
+    """The user's browser behind the bridge, whether it is learned from or passes unread: Qwen's firewall sees one
+    address for all of a session.
+    """
+    async with Simulator(tls=True) as simulator, bridge_by(egress, simulator.url, tmp_path, learn=learn) as proxy:
+        browser = httpx.AsyncClient(proxy=proxy.url, verify=False, trust_env=False, http2=http2)
+        async with browser as visiting:
+            for _ in range(2):
+                answer = await visiting.get(f"{simulator.url}/api/models", headers={"cookie": "token=sim-token"})
+                assert answer.status_code == 200, answer.text
+        port = int(simulator.url.rpartition(":")[2])
+        assert egress.taken_to(port) == 1
+        async with client(proxy) as http:
+            assert said((await http.post(CHAT, json=question(stream=True))).content)
+    assert PASSWORD not in egress.log.read_text()
+
+
+async def test_a_visit_does_not_go_around_a_proxy_that_refuses(egress: Way, tmp_path: Path) -> None:
+    """The browser sees its connection fail."""
+    async with (
+        Simulator(tls=True) as simulator,
+        bridge_by(egress, simulator.url, tmp_path, "wrong-s3cret", learn="off") as proxy,
+        httpx.AsyncClient(proxy=proxy.url, verify=False, trust_env=False) as visiting,
+    ):
+        with pytest.raises(httpx.TransportError):  # it would be answered on any other way
+            await visiting.get(f"{simulator.url}/api/models")

@@ -38,15 +38,10 @@ SEEN: dict[str, dict[str, Outcome]] = {}
 
 HARMLESS = {
     *("slow_start", "one_byte_segments", "crlf", "gzip", "done_marker", "duplicate_frames", "dual_candidates"),
-    *(
-        "web_search",
-        "image_search",
-        "thinking_restart",
-        "keep_alives",
-        "trailers",
-        "early_hints",
-    ),  # the answer comes all the same
+    *("web_search", "image_search", "thinking_restart", "keep_alives", "trailers", "early_hints", "renewed_cookie"),
 }
+"""The answer comes all the same."""
+
 ELSEWHERE = {
     "tool_does_not_exist": "asked again in another form: test_asking_again.py",
     "garbage": "bytes that may mean anything: tests/fuzz",

@@ -224,6 +224,10 @@ def test_cookies_that_rotate_end_no_captcha() -> None:
         ("acw_tc=x; Max-Age=-1", {"a": "1"}),
         ("acw_tc=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT", {"a": "1"}),
         ("acw_tc=x; Expires=nonsense", {"a": "1", "acw_tc": "x"}),
+        ("acw_tc=x; Domain=.Qwen.ai", {"a": "1", "acw_tc": "x"}),
+        ("acw_tc=x; Domain=chat.qwen.ai", {"a": "1", "acw_tc": "x"}),
+        ("acw_tc=x; Domain=evil.example", {"a": "1", "acw_tc": "old"}),
+        ("acw_tc=x; Domain=t.qwen.ai", {"a": "1", "acw_tc": "old"}),
         ("acw_tc=x; path=/api/v2", {"a": "1", "acw_tc": "old"}),
         ("nonsense", {"a": "1", "acw_tc": "old"}),
         ("", {"a": "1", "acw_tc": "old"}),
@@ -232,13 +236,13 @@ def test_cookies_that_rotate_end_no_captcha() -> None:
 def test_set_cookie_is_kept_as_a_browser_keeps_it(line: str, jar: dict[str, str]) -> None:
     """Renewed, added, deleted; what is for a part of the site is left alone."""
     credentials = given(cookie=f"token={TOKEN}; a=1; acw_tc=old").credentials
-    after = renewed(credentials, [line], NOW)
+    after = renewed(credentials, [line], NOW, "chat.qwen.ai")
     assert after.cookies == "; ".join(f"{name}={value}" for name, value in {"token": TOKEN, **jar}.items())
 
 
 def test_a_deleted_token_leaves_no_session() -> None:
     """That is how the site signs out."""
-    assert renewed(given().credentials, ["token=; Max-Age=0; path=/"], NOW).session == ""
+    assert renewed(given().credentials, ["token=; Max-Age=0; path=/"], NOW, "chat.qwen.ai").session == ""
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ STREAMS: dict[str, Check] = {
     "crlf": lambda a: b"\r\n\r\n" in a.content and a.content.count(b"\n") == a.content.count(b"\r\n"),
     "gzip": lambda a: a.headers["content-encoding"] == "gzip" and text_of(a.content) == COUNTED,
     "trailers": lambda a: text_of(a.content) == COUNTED,
+    "renewed_cookie": lambda a: a.cookies["acw_tc"] == "renewed-by-an-answer" and text_of(a.content) == COUNTED,
     "early_hints": lambda a: text_of(a.content) == COUNTED,
     "end_mid_stream": half,
     "late_error": lambda a: half_before_error(a, "internal_error", "internal error"),

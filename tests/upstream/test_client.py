@@ -253,6 +253,23 @@ async def test_only_the_sessions_own_cookies_are_sent() -> None:
     assert cookies == [b"cookie: token=sim-token", b"cookie: a=1; token=mine"]
 
 
+async def test_cookies_of_a_good_answer_are_told_and_not_kept() -> None:
+    """They are for the session that asked; a refusal's are nobody's."""
+    told: list[tuple[Credentials, list[str]]] = []
+    lines = ("set-cookie: acw_tc=new; path=/", "set-cookie: x-ap=eu")
+    for body, heard in ((b'{"success":true,"data":{"id":"c"}}', 1), (b'{"success":false,"data":{"code":"No"}}', 0)):
+        async with odd(body, "200 OK", *lines) as (url, server), client_at(url) as client:
+            client.heard = lambda credentials, cookies: told.append((credentials, list(cookies)))
+            for _ in range(2):
+                with contextlib.suppress(BridgeError):
+                    await client.open_chat(SESSION, "qwen3-max", "x")
+            assert len(told) == 2 * heard
+            assert not list(client._http.cookies.jar)
+            assert all(b"acw_tc" not in head for head in server.heads)
+        assert told == [(SESSION, ["acw_tc=new; path=/", "x-ap=eu"])] * 2 * heard
+        told.clear()
+
+
 async def test_the_environments_proxies_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """They often name this very bridge, which would then ask itself."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
