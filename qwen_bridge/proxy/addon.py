@@ -38,6 +38,7 @@ from qwen_bridge.proxy.ending import Ending
 from qwen_bridge.proxy.guard import Guard, crash, fail_closed
 from qwen_bridge.proxy.layer import BridgeHttpLayer
 from qwen_bridge.proxy.learning import Learner
+from qwen_bridge.proxy.memory import Memory
 from qwen_bridge.proxy.network import Network
 from qwen_bridge.proxy.options import PREFIX, declared, in_force
 from qwen_bridge.proxy.passage import Refuse, pass_by, take_along
@@ -64,6 +65,7 @@ class BridgeAddon:
         self._metrics = PrometheusMetrics(bridge_version())
         self._journal = Journal(time.time())
         self._sockets = Sockets()
+        self._memory = Memory()
         self._bridge: Bridge | None = None
         self._desk: Desk | None = None
         self._learner: Learner | None = None
@@ -101,8 +103,10 @@ class BridgeAddon:
         listening = [addr[0] for addr in proxyserver.listen_addrs()]
         if self._desk is not None and (advice := self._desk.network.advice(listening)):
             log.warning(advice)
+        self._memory.settle()
 
     def done(self) -> None:
+        self._memory.unsettle()
         for bridge in (self._bridge, *self._retired):
             if bridge is not None:
                 self._close(bridge)
@@ -230,6 +234,7 @@ class BridgeAddon:
 
     def _over(self, flow: http.HTTPFlow) -> None:
         """The last hook of a flow: report the turn, and make room in the view."""
+        self._memory.flow_over()
         turn = self._turns.pop(flow.id, None)
         if turn is not None:
             turn.over_for_good()
