@@ -9,6 +9,7 @@ from typing import Any
 from qwen_bridge.messages import ToolSpec
 from qwen_bridge.toolcalls import arguments as typing_of
 from qwen_bridge.toolcalls.block import read_block
+from qwen_bridge.toolcalls.boundaries import NAMING
 from qwen_bridge.toolcalls.catalogue import Catalogue, Tool
 from qwen_bridge.toolcalls.dialects.head import Head
 from qwen_bridge.toolcalls.dialects.heads import read_head
@@ -19,7 +20,7 @@ from qwen_bridge.toolcalls.loose_json import Unreadable, may_go_on, read_json
 from qwen_bridge.toolcalls.reading import Call, Reading, checked_call, reading_of
 from qwen_bridge.toolcalls.ruins import ruin_end
 from qwen_bridge.toolcalls.signature import read_signature
-from qwen_bridge.toolcalls.tags import ARGUMENTS, PARAMETERS, Tag, after_space, tag_at
+from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, PARAMETERS, WRAPPERS, Tag, after_space, tag_at
 
 _ARGUMENTS_KEY = re.compile(r"""[\s,]*["']?(?:arguments|parameters|params|args|input)["']?\s*[:=]\s*(?=[{<＜])""")
 _BRACE_BEFORE_TAG = re.compile(r"\{\s*[<＜]\s*param")
@@ -45,7 +46,7 @@ def read_headed(text: str, opening: Opening, head: Head, catalogue: Catalogue) -
     else:
         body = _read_members(text, start, tool)
     closing = read_closing(text, body.end, opening, own)
-    flaws = body.flaws | _tag_flaws(text, body, closing, opening, head, tool)
+    flaws = body.flaws | _tag_flaws(text, body, closing, opening, head, catalogue)
     if flaws & {Flaw.JUNK, Flaw.MALFORMED}:
         closing = Closing(ruin_end(text, closing.end, own))
     if head.repair == "head.parameter_as_function":
@@ -147,12 +148,15 @@ def _read_tags(text: str, opening: Opening, head: Head, tool: Tool, start: int, 
     return _Body(end, arguments, flaws | doubts, [*repairs, *typed])
 
 
-def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head: Head, tool: Tool) -> set[Flaw]:
+def _tag_flaws(
+    text: str, body: _Body, closing: Closing, opening: Opening, head: Head, catalogue: Catalogue
+) -> set[Flaw]:
+    named = catalogue.resolve(head.written)
     if Flaw.VALUE_OPEN in body.flaws or Flaw.MALFORMED in body.flaws:
         return set()
     if Flaw.VALUE_UNCLOSED in body.flaws and closing.strays:
         return {Flaw.AMBIGUOUS}  # the closer that the value lacks stands behind the call's: it may have ended there
-    if closing.strays and tool.required and not body.arguments and not head.void:
+    if closing.strays and named is not None and named.tool.required and not body.arguments and not head.void:
         return {Flaw.JUNK}  # closers of parameters, and no parameter: what is left of something else
     closed = (closing.call or head.void) and (closing.wrapper or not opening.wrapped)
     if closed or (body.json and not opening.wrapped):
@@ -164,14 +168,16 @@ def _tag_flaws(text: str, body: _Body, closing: Closing, opening: Opening, head:
             return {Flaw.CLOSER_MISSING if "json.unescaped_quote" in body.repairs else Flaw.WRAPPER_OPEN}
         if not body.arguments:
             return {Flaw.HEAD_OPEN}
-        more = tool.properties.keys() - body.arguments.keys()
+        more = named is not None and named.tool.properties.keys() - body.arguments.keys()
         return {Flaw.CLOSER_MISSING, Flaw.MORE_POSSIBLE} if more else {Flaw.CLOSER_MISSING}
     following = tag_at(text, after_space(text, closing.end))
-    if following is not None and not following.closing and body.arguments and not _may_be_argument(following, tool):
+    if following is not None and not following.closing and body.arguments and _opens_call(following, catalogue):
         return {Flaw.CLOSER_MISSING}
     return {Flaw.JUNK} if not body.json else {Flaw.CLOSER_MISSING}
 
 
-def _may_be_argument(tag: Tag, tool: Tool) -> bool:
-    """Whether a tag behind a call that is not closed is one of its parameters, in a shape that is none."""
-    return tool.key(tag.word) is not None or tag.word.casefold().startswith("param")
+def _opens_call(tag: Tag, catalogue: Catalogue) -> bool:
+    """Whether a tag behind a call that is not closed begins the next one, and is not one of its parameters, broken."""
+    word = tag.word.casefold()
+    named = catalogue.resolve(tag.word) is not None
+    return named or word in CALLS | WRAPPERS or (tag.word in NAMING and tag.plain)

@@ -13,3 +13,11 @@ def alike(word: str, other: str) -> bool:
         for to, wanted in enumerate(other, 1):
             before, row[to] = row[to], min(row[to] + 1, row[to - 1] + 1, before + (letter != wanted))
     return row[-1] <= (2 if len(other) > 6 else 1)
+
+
+def alike_key(key: str, other: str) -> bool:
+    """As `alike`, also for short words that begin alike: `cd` and `cwd`, `pah` and `path`; and for a word twice."""
+    if key and not key.replace(other, ""):
+        return key != other
+    short = 2 <= min(len(key), len(other)) < 4 and max(len(key), len(other)) < 5 and key[0] == other[0]
+    return alike(f"{key}--", f"{other}--") if short else alike(key, other)

@@ -10,7 +10,7 @@ from qwen_bridge.toolcalls import arguments as typing_of
 from qwen_bridge.toolcalls.catalogue import Tool
 from qwen_bridge.toolcalls.flaws import Flaw
 from qwen_bridge.toolcalls.frame import Closing, Opening, nothing_follows
-from qwen_bridge.toolcalls.likeness import alike
+from qwen_bridge.toolcalls.likeness import alike, alike_key
 
 SETTLED = frozenset(
     (
@@ -90,9 +90,7 @@ def checked_call(tool: Tool, arguments: dict[str, Any], flaws: set[Flaw], repair
 def _misspelt(tool: Tool, arguments: Mapping[str, Any]) -> set[Flaw]:
     """Whether a key that is none of the tool's parameters is nearly one of those that are not given, or one twice."""
     missing = tool.properties.keys() - arguments.keys()
-    slips = any(
-        alike(key, one) or not key.replace(one, "") for key in tool.unknown(arguments) for one in missing if key
-    )
+    slips = any(alike_key(key, one) for key in tool.unknown(arguments) for one in missing if one)
     return {Flaw.KEY_MISSPELT} if slips else set()
 
 

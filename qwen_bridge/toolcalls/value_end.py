@@ -27,6 +27,7 @@ _STRANGE_CLOSER = re.compile(
 _HALF_CLOSER = re.compile(rf"\s*[<＜][ \t]*(?:[/／][ \t]*{NAMESPACE}(?P<word>[\w.\-]*))?\s*\Z")
 _LOST_BRACKET = re.compile(rf"(?:[/／]?{NAMESPACE}(?P<word>[\w.\-]+)[>＞]|\n[ \t]*[/／](?P<bare>[\w.\-]+))\Z")
 _ELEMENT_END = re.compile(r"</(?P<word>[\w.\-]+)>\s*\Z")
+_VALUE_OPENER = re.compile(r"[<＜]\s*value\s*[>＞]")
 _VALUE_END = re.compile(r"[<＜]\s*[/／]\s*value\s*[>＞]")
 
 
@@ -61,7 +62,8 @@ def _value_tag_end(bounds: Boundaries, opener: Opener) -> End:
         closer = _closer_at(bounds, found.end(), opener)
         after = closer.end if closer is not None else found.end()
         if bounds.after(after, opener) in FIRM:
-            return End(found.start(), after)
+            swallowed = _VALUE_OPENER.search(bounds.text, opener.end, found.start()) is not None
+            return End(found.start(), after, Flaw.AMBIGUOUS if swallowed else None)
     return End(len(bounds.text), len(bounds.text), Flaw.VALUE_OPEN)
 
 
@@ -165,7 +167,8 @@ class _Scan:
         if following is Next.TEXT_END and not tag.closed:
             return None  # the text ends inside what may be a closer
         if self._nested or self._calls:
-            self._nested = max(0, self._nested - 1)
+            same_sort = self._opener.word is not None or tag.word.casefold().startswith("param")
+            self._nested = max(0, self._nested - same_sort)  # `</KEY>` closes no `<parameter=…>`
             if following in FIRM:
                 self._rivals.append(tag)
             return None

@@ -92,12 +92,14 @@ def _is_torn(found: re.Match[str]) -> bool:
 
 
 def _is_own(word: str, words: set[str]) -> bool:
-    return word in words | _CALL_WORDS or word.startswith("parameter")
+    return word in words | _CALL_WORDS or word.startswith("param")
 
 
 def _begins_in_closer(raw: str, words: set[str]) -> bool:
     first = _CLOSER_FIRST.match(raw)
-    return first is not None and first["word"] in words | _CALL_WORDS
+    if first is None:
+        return False
+    return first["word"] in words | _CALL_WORDS or any(alike(first["word"], one) for one in words)
 
 
 def _holds_own(raw: str, opener: Opener) -> bool:

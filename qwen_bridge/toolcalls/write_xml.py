@@ -4,6 +4,10 @@ Canonical form: the tool's tag on its own line, one line per short parameter, a 
 stands first where it holds its own closing tag: whatever it opens behind that closer is then set right by the real
 parameters that follow (toolcalls.md 3.5). What was written is read back with `client_reader`, and not sent if it
 would arrive changed by more than the client's own trimming.
+
+That holds for a value of more than 100 KiB too, the body apart, although toolcalls.md 3.2 only wants a warning there:
+Roo was seen to cut a `diff` of 110 kB without a word, and to run it (clients.md A2). A warning comes too late for that.
+Cline has no such limit, but what reaches this room does not say which of the two will read the answer.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ PATH = "<parameter=path>a</parameter>"
         ("<function=read_file><parameter=file>a</parameter></function>", {Flaw.MALFORMED}),
         ("<function=read_file><parameter=path/><parameterlimit=>5</parameter></function>", {Flaw.JUNK}),
         (f"<function=read_file>{PATH}\n<function=ping></function>", {Flaw.CLOSER_MISSING}),
+        (f'<function=read_file>{PATH}\n< name="limit">\n0\n</parameter>\n</function>', {Flaw.JUNK}),
         ('<shell command="ls" id="7"/>', frozenset()),
         ('<shell command="ls" dry_run="true"/>', {Flaw.KEY_UNKNOWN}),
         ('<shell command="ls" timeoutt="5"/>', {Flaw.KEY_UNKNOWN, Flaw.KEY_MISSPELT}),

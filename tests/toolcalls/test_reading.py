@@ -35,6 +35,7 @@ def test_a_key_that_is_nearly_one_not_given_is_told(key: str) -> None:
     read = catalogue().tools["read_file"]
     assert checked_call(read, {"path": "a", key: 3}, set(), []).flaws == {Flaw.KEY_UNKNOWN, Flaw.KEY_MISSPELT}
     assert checked_call(read, {"path": "a", "limit": 3, key: 3}, set(), []).flaws == {Flaw.KEY_UNKNOWN}
+    assert Flaw.KEY_MISSPELT in checked_call(catalogue().tools["shell"], {"command": "ls", "cd": "/"}, set(), []).flaws
     assert checked_call(read, {"path": "a", "encoding": 3}, set(), []).flaws == {Flaw.KEY_UNKNOWN}
 
 

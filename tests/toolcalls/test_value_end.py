@@ -32,6 +32,10 @@ def value(text: str, tool: str = "put", given: tuple[str, ...] = ("path",)) -> t
         (f"<parameter=content>a </content> b</parameter>{CLOSE}", "a </content> b"),
         (f"<parameter=content><![CDATA[</parameter>{CLOSE}]]></parameter>{CLOSE}", f"<![CDATA[</parameter>{CLOSE}]]>"),
         ("<content><content>x</content></content></put>", "<content>x</content>"),
+        (
+            f"<parameter=content>a <parameter=q>1 </content> 2</parameter> b</parameter>{CLOSE}",
+            "a <parameter=q>1 </content> 2</parameter> b",
+        ),
         ("<content>a\n</content>\nb</content></put>", "a\n</content>\nb"),
     ],
 )
@@ -51,6 +55,11 @@ def test_a_value_ends_at_its_own_closer(text: str, expected: str) -> None:
         (f"<parameter=content>a</parameter> b{CLOSE}", Flaw.AMBIGUOUS),
         (f"<content>what\n<notes>\n1\n</notes>\n{CLOSE}", Flaw.AMBIGUOUS),
         (f"<content>\n<html>\n1\n</html>\n{CLOSE}", Flaw.VALUE_UNCLOSED),
+        (
+            f"<parameter><name>content</name><value>a</valve>\n</parameter>\n<parameter><name>path</name>"
+            f"<value>b</value>\n</parameter>{CLOSE}",
+            Flaw.AMBIGUOUS,
+        ),
         ('<content>\n<parameter name="q">1</parameter>\n</invoke>\n</put>', Flaw.VALUE_UNCLOSED),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from tests.toolcalls.bench import bare, calls, hermes, invoke, qwen_xml, tagged
 
 HEAD = "<function=put>\n<parameter=path>"
+QUOTED = "<put><path>b</path><content>x</content></put>"
 TAIL = "</parameter>\n<parameter=content>\nx\n</parameter>\n</function>"
 
 
@@ -32,13 +33,16 @@ TAIL = "</parameter>\n<parameter=content>\nx\n</parameter>\n</function>"
         f'<function=put>\n<parameter=path type="\nstring\n">\na{TAIL}',
         f"{HEAD}\na\n</｜N｜>parameter\n<parameter=content>\nx\n</parameter>\n</function>",
         f"{HEAD}\na\n</｜N｜\nparameter\n>\n<parameter=content>\nx\n</parameter>\n</function>",
+        "<function=put>\n<parameter>path\n</paraneter>\na\n</parameter>\n<parameter=content>x</parameter>\n</function>",
+        f"{HEAD}\na\n</\nparam\n>\n<parameter=content>\nx\n</parameter>\n</function>",
+        f'<invoke name="put">\n<parameter name="path">a\n<parameter name="content">{QUOTED}</parameter>\n</invoke>',
         "<put>\n<path>a<path/>\n<content>x</content>\n</put>",
         "<put>\n<path>a</>\n<content>x</content>\n</put>",
     ],
 )
 def test_a_value_that_swallowed_a_broken_tag_is_not_run(broken: str) -> None:
     """What should have ended a value, or begun the next, stands in it: nobody can tell."""
-    assert calls(broken) in ([], [("put", {"path": "a", "content": "x"})])
+    assert calls(broken) in ([], [("put", {"path": "a", "content": QUOTED if QUOTED in broken else "x"})])
 
 
 @pytest.mark.parametrize(

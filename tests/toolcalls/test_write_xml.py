@@ -95,3 +95,11 @@ def test_further_names_of_the_client_are_seen_too() -> None:
     arguments = {"path": "good", "content": body}
     assert written(TOOLS["write_to_file"], arguments) is not None
     assert written(TOOLS["write_to_file"], arguments, ["peculiar"]) is None
+
+
+def test_a_long_value_is_written_only_where_no_client_cuts_it() -> None:
+    """Roo cuts every value at 100 KiB, and runs what is left of it; the body of a file it takes whole."""
+    long = "x" * (100 * 1024)
+    assert written(TOOLS["apply_diff"], {"path": "a", "diff": long}) is not None
+    assert written(TOOLS["apply_diff"], {"path": "a", "diff": long + "x"}) is None
+    assert written(TOOLS["write_to_file"], {"path": "a", "content": 5 * long}) is not None
