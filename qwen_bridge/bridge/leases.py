@@ -14,6 +14,7 @@ knows of them before their first answer is over.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -62,14 +63,18 @@ class Leases:
             self._let_go(ticket, chat_id, after)
 
     async def aclose(self) -> None:
-        """Give everything back."""
-        if self._renewer is not None:
-            self._renewer.cancel()
-            await asyncio.wait({self._renewer})
-        for ticket in list(self._chats):
-            self.give(ticket)
-        if self._going:
-            await asyncio.wait(self._going.values())
+        """Give everything back, at once: what is being stopped at Qwen may take longer than there is time."""
+        chats = {*self._held, *self._going}
+        tasks = [task for task in (self._renewer, *self._going.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        with contextlib.suppress(StoreUnavailable):
+            for chat_id in chats:
+                await self._store.give_back(chat_id, self._name)
+        self._chats.clear()
+        self._held.clear()
 
     async def _lease(self, chat_id: str) -> bool:
         try:

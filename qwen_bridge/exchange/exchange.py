@@ -11,7 +11,7 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from qwen_bridge.errors import AnswerCutOff, BridgeError, ClientStalled, QwenRefused
+from qwen_bridge.errors import AnswerCutOff, BridgeError, ClientStalled, QwenRefused, WireError
 from qwen_bridge.events import ResponseEnded, ResponseFailed, StreamEvent
 from qwen_bridge.exchange import leftovers
 from qwen_bridge.exchange.attempt import Attempt
@@ -114,7 +114,8 @@ class Exchange:
         match decision:
             case Retry(delay):
                 stop = self._stop(error)
-                self._start_attempt(pause=delay)
+                adrift = self._sent and not stop and isinstance(error, WireError)
+                self._start_attempt(pause=delay, adrift=adrift)
                 return [*stop, Again(delay)]
             case RestartChat():
                 return self._restart(error)
@@ -210,9 +211,9 @@ class Exchange:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _start_attempt(self, pause: float = 0.0) -> None:
+    def _start_attempt(self, pause: float = 0.0, *, adrift: bool = False) -> None:
         self._deadlines.attempt(pause)
-        self._sent = False
+        self._sent = adrift  # what was lost before it opened may be written all the same
         tools = self.question.tooling.stage()
         self._attempt = Attempt(tools)
         if self._shown < _Shown.WORDS:  # else it was reasoning, and a stream goes on behind it

@@ -37,6 +37,7 @@ class Pace:
 class _Account:
     running: dict[str, float] = field(default_factory=dict)  # ticket → since when
     waiting: FairQueue = field(default_factory=FairQueue)
+    asked: float = float("-inf")  # when the last question was due that was put
     next_question: float = float("-inf")
     lasts: float = FIRST_GUESS  # an answer, about
 
@@ -126,7 +127,7 @@ class Pacer:
         pause = self._booked[ticket] - now
         if pause > 0:
             return pause
-        del self._booked[ticket]
+        state.asked = max(state.asked, self._booked.pop(ticket))
         return 0.0
 
     def hold(self, chat_id: str, ticket: str) -> None:
@@ -142,7 +143,7 @@ class Pacer:
         """Give back slot or place, and the chat. Returns the tickets that have a slot through it. Idempotent."""
         self._let_go(ticket)
         self._queued.pop(ticket, None)
-        self._booked.pop(ticket, None)
+        self._unbook(ticket)
         self._displaced.discard(ticket)
         name = self._account_of.pop(ticket, None)
         if name is None:
@@ -161,6 +162,14 @@ class Pacer:
 
     def _state(self, ticket: str) -> _Account | None:
         return self._accounts.get(self._account_of.get(ticket, ""))
+
+    def _unbook(self, ticket: str) -> None:
+        """Give a moment back that was booked for nothing: many who leave would keep all who come later waiting."""
+        if self._booked.pop(ticket, None) is not None:
+            name = self._account_of[ticket]
+            due = [at for other, at in self._booked.items() if self._account_of.get(other) == name]
+            state = self._accounts[name]
+            state.next_question = max(state.asked, *due, float("-inf")) + self._pace.spacing
 
     def _advice(self, state: _Account) -> float:
         rounds = (len(state.waiting) + 1) / max(1, self._pace.streams)

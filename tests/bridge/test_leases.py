@@ -153,6 +153,17 @@ async def test_a_bridge_that_ends_leaves_none(store: Shared, ours: Leases) -> No
     assert not store.held
 
 
+async def test_a_bridge_that_ends_waits_for_no_stop(store: Shared, ours: Leases) -> None:
+    """Qwen may keep it waiting longer than there is time, and the store is still to be closed."""
+    assert await ours.take("a", "chat")
+    never = asyncio.create_task(asyncio.Event().wait())
+    ours.give("a", never)  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(ours.aclose(), 1)
+    assert not store.held
+    never.cancel()
+
+
 async def test_requests_may_come_and_go_at_any_moment(store: Shared, ours: Leases, theirs: Leases) -> None:
     """Six clients of two bridges at one chat, broken off anywhere: never two bridges in it, none left in the end."""
     chance, inside, answered = random.Random(7), Counter[str](), Counter[str]()

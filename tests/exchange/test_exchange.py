@@ -665,6 +665,23 @@ def test_an_answer_that_qwen_may_still_be_writing_is_known() -> None:
     assert done.exchange.unheard is None
 
 
+@pytest.mark.parametrize("then", ["left", "unreachable"])
+def test_an_answer_that_was_lost_before_it_opened_is_stopped_too(then: str) -> None:
+    """Qwen has the question and may be writing, whether the client leaves in the back-off or Qwen cannot be reached
+    any more.
+    """
+    driver = Driver(asking(), replace(TERMS, policy=RecoveryPolicy(attempts=2)))
+    driver.ask()
+    driver.exchange.sent()
+    assert driver.attempt(Answer(status=None, ending="lost"))
+    if then == "left":
+        driver.exchange.left()
+    else:
+        driver.ask()
+        assert driver.exchange.failed(QwenUnreachable("Nobody is there."))[-1] == End()
+    assert driver.exchange.unheard == Stop("new-1", "")
+
+
 @pytest.mark.parametrize("answer", [NO_QUOTA, EMPTY, refused("Unauthorized", "Token has expired", 401)])
 def test_what_qwen_refused_need_not_be_stopped(answer: Answer) -> None:
     """It has said that it writes nothing."""

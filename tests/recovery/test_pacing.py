@@ -181,3 +181,24 @@ def test_who_loses_its_place_hears_it_and_stays_out() -> None:
     assert pacer.leave("a", now=0.0) == ["b"]
     pacer.leave("c", now=0.0)
     assert pacer.enter("account", "c", now=0.0, lane=("one",)) is None
+
+
+def test_who_leaves_gives_the_booked_moment_back() -> None:
+    """A hundred clients that leave before their question is due keep nobody waiting afterwards; what was asked counts,
+    and so do those who still wait.
+    """
+    pacer = Pacer(Pace(streams=0, spacing=2.0, room=0))
+    for ticket in ("first", "waits", *map(str, range(100))):
+        pacer.enter("account", ticket, 10.0)
+    assert pacer.pause("first", now=10.0) == 0.0
+    assert pacer.pause("waits", now=10.0) == 2.0
+    for ticket in map(str, range(100)):
+        pacer.pause(ticket, now=10.0)
+    for ticket in map(str, range(100)):
+        pacer.leave(ticket, 10.0)
+    pacer.enter("account", "next", 10.0)
+    assert pacer.pause("next", now=10.0) == 4.0
+    pacer.leave("next", 10.0)
+    pacer.leave("waits", 10.0)
+    pacer.enter("account", "another", 10.0)
+    assert pacer.pause("another", now=10.0) == 2.0
