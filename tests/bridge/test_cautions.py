@@ -41,3 +41,28 @@ def test_a_profile_without_a_session_is_told() -> None:
     assert "'work'" in sentence
     assert "bx_umidtoken, user_agent missing" in sentence
     assert "secret" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("QWEN_COOKIE", "QWEN_COOKIES"),
+        ("QWEN_UMIDTOKEN", "QWEN_BX_UMIDTOKEN"),
+        ("QWEN_USERAGENT", "QWEN_USER_AGENT"),
+        ("QWEN_PATIENS", "QWEN_PATIENCE"),
+    ],
+)
+def test_a_mistyped_variable_is_told(variable: str, meant: str) -> None:
+    """Its value is not."""
+    (sentence,) = cautions(Settings.load(), Path("none"), {variable: "secret"})
+    assert variable in sentence
+    assert sentence.endswith(f"did you mean {meant}?")
+    assert "secret" not in sentence
+
+
+@pytest.mark.parametrize(
+    "variable", ["QWEN_COOKIES", "QWEN_API_KEY", "QWEN_CODE_HOME", "QWEN_BRIDGE_PYTHON", "QWEN_CONFIG"]
+)
+def test_variables_that_are_right_or_of_others_are_not_told(variable: str) -> None:
+    """Qwen's other programs have theirs."""
+    assert cautions(Settings.load(), Path("none"), {variable: "x", "COOKIE": "x"}) == []
