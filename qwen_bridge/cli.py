@@ -70,7 +70,7 @@ def run(
     launch(
         [*listen, *quiet, *(part for item in chosen for part in ("--set", item))],
         web=web,
-        announce=_announce(host, port),
+        announce=announcement(host, port),
     )
 
 
@@ -169,7 +169,7 @@ def export_calls(
         out.touch(mode=0o600)
         out.write_text(written, encoding="utf-8")
     typer.echo(
-        f"{tally.examples} examples of {tally.records} exchanges: {tally.duplicates} came twice, "
+        f"Examples: {tally.examples}, of {tally.records} exchanges: {tally.duplicates} came twice, "
         f"{tally.unreleased} had no call or one that was not released, {tally.unreadable} could not be read.",
         err=True,
     )
@@ -281,15 +281,18 @@ def _check_port(host: str, port: int) -> None:
             fail(f"Port {port} of {host} cannot be used ({error.strerror}). Choose another one with --port or --host.")
 
 
-def _announce(host: str, port: int) -> Callable[[Path], None]:
-    shown = f"[{host}]" if ":" in host else host
+def announcement(host: str, port: int) -> Callable[[Path], None]:
+    """What `run` says once it is up, given the folder of mitmproxy's authority."""
+    everywhere = not host.strip("0.:")  # `0.0.0.0` and `::` are for listening; nobody can call them
+    shown = HOST if everywhere else f"[{host}]" if ":" in host else host
+    others = "  from other machines the same, with this one's name or address in it\n" if everywhere else ""
 
     def say(confdir: Path) -> None:
         typer.echo(
             f"qwen-bridge is up.\n"
             f"  base URL    http://{shown}:{port}/v1   (nothing else to set; the first choice)\n"
             f"  HTTP proxy  http://{shown}:{port}      (the client must trust {confdir / 'mitmproxy-ca-cert.pem'})\n"
-            f"Ctrl-C ends it."
+            f"{others}Ctrl-C ends it."
         )
 
     return say

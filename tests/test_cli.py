@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from qwen_bridge.bridge.conversations import DATABASE
 from qwen_bridge.bridge.machine import SystemClock
-from qwen_bridge.cli import app
+from qwen_bridge.cli import announcement, app
 from qwen_bridge.ports import Anchor
 from qwen_bridge.settings.access import digest_of
 from qwen_bridge.store.sqlite import SQLiteStore
@@ -112,6 +112,24 @@ def test_run_says_where_to_point_the_client(tmp_path: Path) -> None:
     said = log.read_text()
     assert f"http://{HOST}:{port}/v1" in said
     assert str(tmp_path / "mitmproxy-ca-cert.pem") in said
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "others"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80/v1", False),
+        ("192.168.0.10", "http://192.168.0.10:80/v1", False),
+        ("::1", "http://[::1]:80/v1", False),
+        ("0.0.0.0", "http://127.0.0.1:80/v1", True),
+        ("::", "http://127.0.0.1:80/v1", True),
+    ],
+)
+def test_an_address_to_call_is_shown(host: str, shown: str, others: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it listens everywhere, this machine's own, and what others put in its place."""
+    announcement(host, 80)(Path("conf"))
+    said = capsys.readouterr().out
+    assert shown in said
+    assert ("other machines" in said) is others
 
 
 def test_run_with_nothing_set_serves(tmp_path: Path) -> None:
@@ -255,7 +273,7 @@ def test_recorded_calls_become_a_fine_tuning_set(tmp_path: Path) -> None:
     (tmp_path / "calls.jsonl").write_text(f"{line}\n")
     (tmp_path / "calls.1.jsonl").write_text(f"{line}\nnonsense\n")
     out = tmp_path / "set"
-    for source, counted in ((tmp_path, "1 examples of 3"), (tmp_path / "calls.jsonl", "1 examples of 1")):
+    for source, counted in ((tmp_path, "Examples: 1, of 3"), (tmp_path / "calls.jsonl", "Examples: 1, of 1")):
         result = runner.invoke(app, ["export-calls", "--out", str(out), str(source)])
         assert result.exit_code == 0, result.output
         assert counted in result.output

@@ -24,8 +24,10 @@ SHORTEST: Final = 6
 _TO = r"""(?:\\*["']?\s*[:=]\s*|\\*["']\s*,\s*)b?"""
 """From a name to its value: as a header, an assignment, in a mapping or a pair, in JSON within a string."""
 
+# `invalid_api_key:give_up` stands in the line of a turn whose client had a wrong key.
 _NAMES = (
-    r"token|bx[-_]ua|api[-_]?key|access[-_]?key[-_]?(?:id|secret)|secret|password|passwd|signature|credential|x5secdata"
+    r"token|bx[-_]ua|api[-_]?key(?!:give_up\b)|access[-_]?key[-_]?(?:id|secret)|secret|password|passwd|signature"
+    r"|credential|x5secdata"
 )
 _FORMS = (
     # A header of cookies, to its closing quote or else to the end of the line: each cookie in it may be a key.

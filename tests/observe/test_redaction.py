@@ -49,6 +49,8 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
         ("token=first&page=2", "token=[redacted]&page=2"),
         ("QWEN_TOKEN=first", "QWEN_TOKEN=[redacted]"),
         ("x-api-key: first", "x-api-key: [redacted]"),
+        ("invalid_api_key:first", "invalid_api_key:[redacted]"),
+        ("invalid_api_key:give_up", "invalid_api_key:give_up"),
         ('"access_key_secret": "first"', '"access_key_secret": "[redacted]"'),
         ("security_token=first", "security_token=[redacted]"),
         (
