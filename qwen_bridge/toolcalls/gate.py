@@ -17,7 +17,7 @@ from qwen_bridge.toolcalls.markers import Found, Markers
 from qwen_bridge.toolcalls.pieces import Kind, Passed, Piece
 from qwen_bridge.toolcalls.place import Code, Place
 from qwen_bridge.toolcalls.stops import LINE_MARK, Stops
-from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, WRAPPERS, tag_at
+from qwen_bridge.toolcalls.tags import ARGUMENTS, CALLS, PARTIAL_NAMESPACE, WRAPPERS, tag_at
 from qwen_bridge.toolcalls.trail import Trail
 
 _BLANKS = re.compile(r"[ \t]*")
@@ -274,6 +274,8 @@ class Gate:
 
     def _at_closer(self, text: str, at: int, final: bool) -> _Step | int | None:
         """A closer that nothing opened: dropped directly behind a call, let through elsewhere."""
+        if self._after_call and not final and PARTIAL_NAMESPACE.match(text, at):
+            return _Step.STAY
         tag = tag_at(text, at)
         if tag is None:
             half = len(text) - at < _LONGEST_CLOSER and text[at:].strip(" \t<＜/／") == ""

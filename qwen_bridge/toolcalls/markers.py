@@ -21,6 +21,7 @@ from qwen_bridge.toolcalls.tags import (
     NAMESPACE,
     OPENING,
     PARAMETERS,
+    PARTIAL_NAMESPACE,
     WRAPPERS,
     Tag,
     after_space,
@@ -44,7 +45,6 @@ STRONG = frozenset(("function", "invoke"))
 """Words whose tag is a call even if the tool is unknown; others are ordinary XML then."""
 
 _WORD = re.compile(rf"{OPENING}(?P<word>[\w.\-]*)")
-_PARTIAL_NAMESPACE = re.compile(r"[<＜][ \t]*[/／]?[ \t]*(?:[|｜]{1,2}[ \t]*(?:\w{1,24}[ \t]*[|｜]{0,2}[ \t]*)?)?\Z")
 _CHANNEL = re.compile(r"<\|(?:start\|>\s*assistant|channel\|>)[^{]{0,160}<\|message\|>\s*\{")
 _CHANNEL_WORDS = ("<|channel|>", "<|start|>")
 _KEYS = "|".join((*NAMES, *ARGUMENT_KEYS, *ENVELOPES, "id", "type"))
@@ -57,6 +57,8 @@ _AFTER_NAME = re.compile(
 _JSON_PREFIX = re.compile(r"""\[?\s*\{?\s*["']?\w*["']?\s*[:=]?\s*["']?\w*\Z""")
 _LOOSE = re.compile(r"""(?:function|\{\s*["']?function)\s*=""")
 _CDATA = "<![CDATA["
+_BARE_WORD = re.compile(r"[a-z_]+")
+_PAST_HEAD = re.compile(r"[<＜{(,]|[^\s=:>\"'“”]\n")
 
 
 class Found(Enum):
@@ -130,7 +132,7 @@ class Markers:
         found = _WORD.match(text, at)
         if found is None or found["slash"]:
             return Found.NOTHING
-        if not final and _PARTIAL_NAMESPACE.match(text, at):
+        if not final and PARTIAL_NAMESPACE.match(text, at):
             return Found.PARTIAL
         if found.end() == len(text):
             if not final:
@@ -186,7 +188,17 @@ class Markers:
         named = any(
             rest.startswith(name) and not rest[len(name) :].strip(" \t\r\n:>,") for name in self._catalogue.tools
         )
-        return Found.PARTIAL if named and not final else Found.NOTHING
+        return Found.PARTIAL if not final and (named or self._maybe_head(rest)) else Found.NOTHING
+
+    def _maybe_head(self, rest: str) -> bool:
+        """The start of a head that lost its bracket: a word that announces a name, and at most a name behind it."""
+        word = _BARE_WORD.match(rest)
+        if word is None:
+            return False
+        if word.end() == len(rest):
+            return any(known.startswith(word.group()) for known in WORDS)
+        near = len(rest) - word.end() <= HEAD_BEHIND + self._catalogue.longest
+        return near and word.group() in WORDS and _PAST_HEAD.search(rest, word.end()) is None
 
     def _lonely(self, tag: Tag) -> Found:
         """A wrapper's opener at the end of the text: a cut call, if the tag has no other use."""
@@ -195,7 +207,7 @@ class Markers:
     def _tag_in_wrapper(self, text: str, at: int, final: bool) -> Found:
         found = _WORD.match(text, at)
         rest = text[at:]
-        if not final and _PARTIAL_NAMESPACE.match(text, at):
+        if not final and PARTIAL_NAMESPACE.match(text, at):
             return Found.PARTIAL
         if found is None or found.end() == len(text) or _CDATA.startswith(rest):
             possible = (found is not None and (self._can_be(found["word"]) or found["slash"])) or _CDATA.startswith(
@@ -250,7 +262,7 @@ class Markers:
             return Found.NOTHING if final else Found.PARTIAL
         if text[at] == "{":
             return Found.CALL
-        if not final and _PARTIAL_NAMESPACE.match(text, at):
+        if not final and PARTIAL_NAMESPACE.match(text, at):
             return Found.PARTIAL
         tail = re.match(rf"[<＜]\s*[/／]?\s*{NAMESPACE}(?P<word>\w*)", text[at : at + 60])
         if tail is None:
@@ -270,7 +282,7 @@ class Markers:
         found = _WORD.match(text, at)
         if found is None:
             return Found.PARTIAL if text[at] == "*" and not final and len(text) - at < 4 else self._bold(text, at)
-        if (found.end() == len(text) or _PARTIAL_NAMESPACE.match(text, at)) and not final:
+        if (found.end() == len(text) or PARTIAL_NAMESPACE.match(text, at)) and not final:
             return Found.PARTIAL
         word = found["word"]
         if found["slash"]:

@@ -13,6 +13,9 @@ from typing import NamedTuple
 NAMESPACE = r"(?:[|｜]{1,2}[ \t]{0,8}\w{1,24}[ \t]{0,8}[|｜]{1,2}[ \t]{0,8}(?=\w)|[|｜](?=\w))?"
 OPENING = rf"[<＜][ \t]*(?P<slash>[/／])?[ \t]*{NAMESPACE}"
 
+PARTIAL_NAMESPACE = re.compile(r"[<＜][ \t]*[/／]?[ \t]*(?:[|｜]{1,2}[ \t]*(?:\w{1,24}[ \t]*[|｜]{0,2}[ \t]*)?)?\Z")
+"""A tag that ends before its word began, or inside of what may be a namespace."""
+
 LONGEST_TAG = 2000
 """Characters behind a tag's word, at most."""
 

@@ -48,6 +48,14 @@ def test_strays_behind_a_call_are_dropped_and_elsewhere_noted() -> None:
     assert one.trail.take_dangling() == {"parameter"}
 
 
+@pytest.mark.parametrize("closer", ["</tool_call>", "＜／｜N｜tool_calls＞", "</|N|invoke>"])
+def test_a_stray_closer_is_dropped_however_it_is_cut(closer: str) -> None:
+    """It waits for its word, in a namespace too."""
+    one = gate()
+    one.resume()
+    assert "".join(text(one.feed(character)) for character in f"\n{closer}\nwell").strip() == "well"
+
+
 def test_closers_in_a_code_span_are_not_dangling() -> None:
     """Who writes about a tag closes nothing."""
     one = gate()

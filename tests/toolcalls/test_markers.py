@@ -22,6 +22,8 @@ CALLS = [
     "function=shell>\n<parameter=command>",
     "<|channel|>commentary to=functions.shell<|message|>{",
     '<tool_call>{"',
+    '<function_calls>\ninvoke name="shell">\n<parameter name="command">',
+    "<tool_call>\nfunction=shell>\n<parameter",
     '<｜NS｜invoke name="shell">\n<｜NS｜parameter name="command">',
 ]
 
@@ -49,6 +51,8 @@ def test_a_start_of_an_opener_is_never_refused(text: str) -> None:
         "<div> x",
         "< 5 and",
         "<tool_call> tags are",
+        "<tool_call> name the thing, then",
+        "<tool_call>\ncall the thing\n",
         "<tool_callback>",
         "<shell> is a tool",
         "<function of two variables> x",

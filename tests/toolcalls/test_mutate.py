@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
 
+from qwen_bridge.toolcalls.cases import parse
 from tests.harness.shared import DATA
 from tests.toolcalls.bench import TOOLS, bare, hermes, invoke, qwen_xml, tagged
 from tests.toolcalls.mutate import KINDS, LONGEST, lines, mutants_of, mutate
@@ -47,6 +49,18 @@ def test_a_broken_call_does_not_run_what_it_quotes(outer: Any, inner: Any) -> No
     found = mutate(cases, seed=3, most=4)
     assert sum(tally.same for tally in found.tallies.values()) > 30
     assert [(mutant.raw, calls) for _, mutant, calls in found.thirds] == []
+
+
+@pytest.mark.parametrize("inner", FORMS, ids=lambda form: form.__name__)
+@pytest.mark.parametrize("outer", FORMS, ids=lambda form: form.__name__)
+def test_what_comes_of_a_broken_call_does_not_depend_on_the_cuts(outer: Any, inner: Any) -> None:
+    """Whole, one character at a time, and at random places: the same calls and the same text."""
+    raw = outer(*_holding("write_file", f"see\n{inner(*QUOTED[1])}\nend"))
+    mutants = list(mutants_of(raw, [{"name": "write_file", "arguments": {"path": "src/a.md"}}]))
+    for mutant in Random(5).sample(mutants, 40):
+        case = {"id": "x", "raw": mutant.raw, "tools": TOOLS}
+        whole = parse(case)
+        assert all(parse(case, cut) == whole for cut in ("chars", "random:1", "random:2")), mutant.raw
 
 
 def _holding(name: str, value: str) -> tuple[str, dict[str, Any]]:
