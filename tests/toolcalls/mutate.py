@@ -1,5 +1,8 @@
 """Break one structural token of a case at a time, for `scripts/toolcalls --mutate CORPUS` and the tests.
 
+`quoting` makes cases of its own for `scripts/toolcalls --quoting`: calls that hold a whole call in a value, in every
+pair of forms. Broken, they are what is most like a call that stands for itself, and is none.
+
 A token is structure where it stands in no value: a tag, one of its brackets or quotes or its word, and in JSON the
 brackets, quotes, colons and commas. What a value holds is left alone, for a value that is changed is another value and
 rightly so; values are found by the calls that the case is read as. Each token is dropped, doubled, changed with its
@@ -17,18 +20,23 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from random import Random
 from typing import Any
 
 from qwen_bridge.toolcalls.arguments import typed
 from qwen_bridge.toolcalls.cases import parse, specs
 from qwen_bridge.toolcalls.catalogue import Catalogue
+from tests.toolcalls.bench import TOOLS, bare, hermes, invoke, qwen_xml, tagged
 
 type Case = Mapping[str, Any]
 
 _COUNTS = ("same", "less", "other", "third", "destructive")
 
 KINDS = ("drop", "double", "swap", "misspell", "line")
+
+FORMS = (qwen_xml, tagged, invoke, hermes, bare)
+"""The forms in which `quoting` writes calls."""
 
 LONGEST = 4000
 """Characters of a case; longer ones are bodies with the same structure around."""
@@ -109,6 +117,20 @@ def mutate(cases: Sequence[Case], *, seed: int = 0, most: int | None = None) -> 
             for mutant in chosen:
                 found.count(case, mutant, wanted)
     return found
+
+
+def quoting() -> Iterator[Case]:
+    """Calls that hold a call in a value: of a harmless and of another tool, alone, between lines, and on a line."""
+    inner_calls = [("read_file", {"path": "b.txt"}), ("put", {"path": "b.txt", "content": "y"})]
+    for (name, given), inner, outer in product(inner_calls, FORMS, FORMS):
+        for around in ("{}", "see\n{}\nend", "echo '{}' ", "say {} so"):
+            value = around.replace("{}", inner(name, given))
+            for tool, arguments in (
+                ("shell", {"command": value}),
+                ("write_file", {"path": "src/a.md", "content": value}),
+            ):
+                label = f"{outer.__name__} {tool} > {inner.__name__} {name}"
+                yield {"id": label, "raw": outer(tool, arguments), "tools": TOOLS}
 
 
 def _by_kind(mutants: Iterator[Mutant]) -> dict[str, list[Mutant]]:

@@ -6,6 +6,7 @@ made from a seed: good calls in every dialect, each defect of the taxonomy, alon
 and mentions, with what the policy wants of each. `--failures` lists the cases that were not read to the byte,
 `--show` prints them, `--write` keeps the cases themselves. With `--mutate CORPUS` the structure of each case that calls
 is broken at one token at a time (`mutate`), and the table says how often anything but the case's own calls came of it.
+`--quoting` does the same with calls of our own that hold a call in a value.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from qwen_bridge.toolcalls.cases import parse
 from qwen_bridge.toolcalls.score import PUBLISHED, Outcome, Sum, judge, sums
 from tests.toolcalls.invented.invent import invent
-from tests.toolcalls.mutate import LONGEST, lines, mutate
+from tests.toolcalls.mutate import LONGEST, lines, mutate, quoting
 
 HEADER = (
     f"{'':<36}{'cases':>6}{'lenient':>9}{'strict':>8}{'missed':>8}{'wrong':>7}{'false':>7}{'danger':>8}{'destr.':>8}"
@@ -31,7 +32,7 @@ def main() -> int:
     """Parse the command line, score, print; the exit status is 0 once a table was printed."""
     given = _command_line()
     cases = _cases(given)
-    if given.mutate is not None:
+    if given.mutate is not None or given.quoting:
         return _mutate(given, cases)
     if given.write:
         given.write.write_text("".join(f"{json.dumps(case)}\n" for case in cases), encoding="utf-8")
@@ -54,6 +55,7 @@ def _command_line() -> argparse.Namespace:
     arguments.add_argument("corpus", type=Path, nargs="?")
     arguments.add_argument("--invent", type=int, nargs=2, metavar=("SEED", "COUNT"))
     arguments.add_argument("--mutate", type=Path, metavar="CORPUS")
+    arguments.add_argument("--quoting", action="store_true")
     arguments.add_argument("--most", type=int, help="mutants of each kind and case, drawn by --seed; else all")
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--cut", default="whole")
@@ -62,14 +64,16 @@ def _command_line() -> argparse.Namespace:
     arguments.add_argument("--show", action="store_true")
     arguments.add_argument("--write", type=Path)
     given = arguments.parse_args()
-    if sum(one is not None for one in (given.corpus, given.invent, given.mutate)) != 1:
-        arguments.error("give a corpus, or --invent SEED COUNT, or --mutate CORPUS")
+    if sum(one is not None for one in (given.corpus, given.invent, given.mutate, given.quoting or None)) != 1:
+        arguments.error("give a corpus, or --invent SEED COUNT, or --mutate CORPUS, or --quoting")
     return given
 
 
 def _cases(given: argparse.Namespace) -> list[dict[str, Any]]:
     if given.invent:
         return list(invent(*given.invent))
+    if given.quoting:
+        return [dict(case) for case in quoting()]
     corpus = given.mutate or given.corpus
     return [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
 
