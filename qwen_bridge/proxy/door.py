@@ -107,7 +107,7 @@ class Door:
 
     def is_person(self, visitor: Visitor) -> bool:
         """Whether the bridge's own pages can be meant: never under OpenAI's name."""
-        return visitor.own and _name_of(visitor.host) not in self._openai
+        return visitor.own and not is_of(_name_of(visitor.host) or "", self._openai)
 
     def permission(self, visitor: Visitor, headers: Mapping[str, str]) -> Headers:
         """What lets a page of `web_origins` read its answer, and what a browser asks ahead of it (CORS)."""
@@ -132,7 +132,7 @@ class Door:
         name = _name_of(host)
         if name is None:
             return True
-        known = name in self._hosts or name in self._openai
+        known = name in self._hosts or is_of(name, self._openai)
         return known or _is_address(name) or "." not in name or name.endswith(_PRIVATE)
 
 
@@ -154,6 +154,11 @@ class Visit:
 
 ANYBODY = Visit(Door(), Visitor(own=True, local=True, host="", origin=None, site=None))
 """A program on this machine, for those who drive a turn without a connection."""
+
+
+def is_of(name: str, hosts: Collection[str]) -> bool:
+    """Whether a name (in lower case, without port and final dot) is one of the hosts or below one, as a region is."""
+    return name in hosts or any(name.endswith(f".{host}") for host in hosts)
 
 
 def _name_of(host: str) -> str | None:

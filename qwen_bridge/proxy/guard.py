@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from qwen_bridge.errors import InternalError
+from qwen_bridge.proxy.door import is_of
 from qwen_bridge.proxy.egress import way
 from qwen_bridge.proxy.rewrite import error_response
 from qwen_bridge.settings.settings import Settings
@@ -101,7 +102,7 @@ class Guard:
         return bool(known) and self._qwen not in known
 
     def _any_openai(self, names: Iterable[str | None]) -> bool:
-        return any(_is_of(_plain(name), self._openai) for name in names if name)
+        return any(is_of(_plain(name), self._openai) for name in names if name)
 
 
 def fail_closed(hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,11 +162,6 @@ def _is_itself(client: Client, host: str, port: int) -> bool:
 def _names(context: Context, request: http.Request) -> tuple[str | None, ...]:
     address = context.server.address[0] if context.server.address else None
     return (request.host, request.pretty_host, context.client.sni, address)
-
-
-def _is_of(name: str, hosts: Collection[str]) -> bool:
-    """Whether a plain name is one of the hosts or below one, as `eu.api.openai.com` is."""
-    return name in hosts or any(name.endswith(f".{host}") for host in hosts)
 
 
 def _plain(name: str) -> str:

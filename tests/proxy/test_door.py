@@ -25,7 +25,13 @@ def visitor(host: str = HERE, origin: str | None = None, site: str | None = None
     [
         *("127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "192.168.1.5:8080", "mybox:8080", ""),
         *("bad host", "localhost, evil.example", "user@localhost", "localhost/x", "127.0.0.1:8080:evil.example"),
-        *("qwen.localhost", "host.docker.internal:8080", "Bridge.Example.com.:8080", "api.openai.com"),
+        *(
+            "qwen.localhost",
+            "host.docker.internal:8080",
+            "Bridge.Example.com.:8080",
+            "api.openai.com",
+            "eu.api.openai.com",
+        ),
     ],
 )
 def test_names_that_no_stranger_can_own(host: str) -> None:
