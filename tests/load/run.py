@@ -64,6 +64,11 @@ class Load:
         return drift(self.memory, self.warm, min(60.0, self.memory.times[-1] / 4))
 
     @property
+    def later_growth(self) -> tuple[float, float]:
+        """Memory in the second half: what is remembered has reached its bound, and the longest histories their ends."""
+        return drift(self.memory, self.memory.times[-1] / 2, min(60.0, self.memory.times[-1] / 8))
+
+    @property
     def failures(self) -> int:
         """Requests that ended in anything but an answer, or the client's own leaving."""
         return sum(count for name, count in self.record.counts.items() if name.startswith(FAILURES))
@@ -139,6 +144,7 @@ def report(load: Load) -> str:
     lines += [
         f"requests that failed | {load.failures}",
         f"memory, the first minute after warm-up and the last | {mebi(growth)}",
+        f"memory, the first minute of the second half and the last | {mebi(load.later_growth)}",
         f"its growth per minute, median | {load.memory.slope(load.warm) / MEBI:+.2f} MiB",
         f"memory when all clients had gone | {mebi([load.settled['bytes']])}",
         f"open files, likewise | {' → '.join(f'{v:g}' for v in drift(load.files, load.warm, 60.0))}",
