@@ -24,6 +24,8 @@ LONGEST = 14
 RETRIES = 3
 STEPS = 4
 """Calls in a row at most."""
+TRIALS = 20
+"""Requests at most to an account whose rest after a captcha may not be over yet."""
 
 
 def tool(name: str, *keys: str) -> dict[str, Any]:
@@ -77,6 +79,11 @@ class Agent:
         """When all is quiet again, everybody must get an answer."""
         self._history = [*self._history, {"role": "user", "content": self._order(plain=True)}]
         outcome, _ = await self._asked(self._history, leaves=False)
+        for _ in range(TRIALS):
+            if outcome.code != "qwen_challenge":
+                break
+            await asyncio.sleep(1.0)  # behind a rest one request goes first, and all others wait for its verdict
+            outcome, _ = await self._asked(self._history, leaves=False)
         if outcome.end != "answer":
             self._record.complain("no recovery", f"{self.who}: {outcome.end} {outcome.code} after the last fault")
         await self._line.close()
