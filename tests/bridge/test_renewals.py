@@ -14,19 +14,13 @@ from qwen_bridge.observe import redaction
 from qwen_bridge.qwen.credentials import Credentials
 from qwen_bridge.qwen.learning import LINE_LIMIT, LearnedSession
 from qwen_bridge.settings.settings import Settings
-from tests.bridge.test_sessions import AGENT, account, settings, token
+from tests.bridge.test_sessions import AGENT, account, nowhere, settings, token
 from tests.store.clock import SetClock
+
+pytestmark = pytest.mark.usefixtures(nowhere.__name__)
 
 STREAM = ("content-type", "text/event-stream")
 RENEWED = "acw_tc=quite-a-new-one; path=/; HttpOnly; Max-Age=1800"
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but the test's own, and a redactor of its own."""
-    (tmp_path / "config.toml").write_text("")
-    monkeypatch.setenv("QWEN_CONFIG", str(tmp_path / "config.toml"))
-    monkeypatch.setattr(redaction, "_known", redaction._Known())
 
 
 @pytest.fixture
